@@ -92,7 +92,10 @@ Handler = Callable[[Call], Answer]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A path and its handlers, by method and op. ``anonymous``: without credentials it returns 400 instead of 401."""
+    """A path and its handlers, by method and op. ``anonymous``: without credentials it returns 400 instead of 401.
+
+    ``slashes``: its variable parts may have slashes.
+    """
 
     name: str
     """The name in the description of the API."""
@@ -100,6 +103,7 @@ class Endpoint:
     """The path relative to ``/MAAS/api/2.0/``, with variable parts in braces."""
     handlers: Mapping[tuple[str, str | None], Handler]
     anonymous: bool = False
+    slashes: bool = False
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -109,7 +113,7 @@ class Endpoint:
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The regular expression for paths of this endpoint, with a group for every variable part."""
-        return re.compile(_VARIABLE.sub("([^/]+)", self.path))
+        return re.compile(_VARIABLE.sub("(.+)" if self.slashes else "([^/]+)", self.path))
 
 
 _VARIABLE = re.compile(r"\{(\w+)\}")

@@ -1,12 +1,10 @@
-"""A machine's hardware as JSON: NICs, disks, processors and power parameters."""
+"""A machine's hardware as JSON: disks, processors and power parameters."""
 
 import uuid
 
-from maas_simulator.http.network_views import subnet_json, vlan_json
 from maas_simulator.model.machines import MANUAL, Disk, SimulatedMachine
-from maas_simulator.model.networks import API, vlan_of_fabric
+from maas_simulator.model.networks import API
 from maas_simulator.model.scripts import JSON
-from maas_simulator.state import RegionState
 
 HARDWARE = [
     "system_vendor",
@@ -51,11 +49,6 @@ SIMULATED_HARDWARE = {
 """The hardware information that commissioning finds on every machine."""
 
 
-def interfaces_json(region: RegionState, machine: SimulatedMachine) -> list[JSON]:
-    """All NICs of a machine."""
-    return [_interface(region, machine, index) for index in range(len(machine.mac_addresses))]
-
-
 def disks_json(machine: SimulatedMachine) -> list[JSON]:
     """All disks of a machine that MAAS knows."""
     return [_disk(machine, index) for index in range(len(machine.disks))] if machine.known else []
@@ -98,55 +91,6 @@ def hardware_json(machine: SimulatedMachine) -> JSON:
         "hardware_uuid": _uuid(machine, "hardware") if known else None,
         "numanode_set": [{"index": 0, "memory": memory, "cores": cores, "hugepages_set": []}],
     }
-
-
-def _interface(region: RegionState, machine: SimulatedMachine, index: int) -> JSON:
-    """A NIC of a machine. The machine boots from the first; each other NIC is alone in its fabric."""
-    number, known = machine.number * 10 + index, machine.known
-    return {
-        "id": number,
-        "system_id": machine.system_id,
-        "name": f"eno{index + 1}" if known else f"eth{index}",
-        "type": "physical",
-        "mac_address": machine.mac_addresses[index],
-        "vendor": "My Corporation" if known else None,
-        "product": "My Gigabit Network Connection" if known else None,
-        "firmware_version": "1.63, 0x800009fa" if known else None,
-        "interface_speed": 10000 if known else 0,
-        "link_speed": 10000 if known else 0,
-        "link_connected": True,
-        "enabled": True,
-        "effective_mtu": 1500,
-        "sriov_max_vf": 0,
-        "numa_node": 0,
-        "tags": [],
-        "params": {},
-        "parents": [],
-        "children": [],
-        **_connection(region, machine, index, number),
-        "resource_uri": f"{API}/nodes/{machine.system_id}/interfaces/{number}/",
-    }
-
-
-def _connection(region: RegionState, machine: SimulatedMachine, index: int, number: int) -> JSON:
-    """The connection of a NIC, known after commissioning."""
-    if not machine.known:
-        return {"vlan": None, "links": [], "discovered": None}
-    if index > 0:
-        vlan = vlan_of_fabric(region.tables, machine.fabrics[index - 1])
-        links = [{"id": number, "mode": "link_up"}] if machine.linked else []
-        return {"vlan": vlan_json(region, vlan), "links": links, "discovered": None}
-    subnet = subnet_json(region, region.tables["Subnet"][machine.subnet])
-    discovered = [{"subnet": subnet, "ip_address": machine.discovered_address}]
-    return {"vlan": subnet["vlan"], "links": _links(machine, number, subnet), "discovered": discovered}
-
-
-def _links(machine: SimulatedMachine, number: int, subnet: JSON) -> list[JSON]:
-    """The address assignment of the boot NIC."""
-    if not machine.linked:
-        return []
-    link: JSON = {"id": number, "mode": "auto", "subnet": subnet}
-    return [link | {"ip_address": machine.ip_address} if machine.addressed else link]
 
 
 def _disk(machine: SimulatedMachine, index: int) -> JSON:

@@ -57,26 +57,17 @@ UNSIMULATED: Final[Mapping[str, str]] = {
         "POST:scan POST:clear POST:clear_by_mac_and_ip GET:by_unknown_ip GET:by_unknown_ip_and_mac GET:by_unknown_mac"
     ),
     "discovery/{discovery_id}/": "GET",
-    "dnsresourcerecords/": _LISTED,
-    "dnsresourcerecords/{id}/": _WHOLE,
-    "dnsresources/": _LISTED,
-    "dnsresources/{id}/": _WHOLE,
-    "domains/": "POST:set_serial",
-    "domains/{id}/": "POST:set_default",
-    "fabrics/{fabric_id}/vlans/": "POST",
-    "fabrics/{fabric_id}/vlans/{vid}/": _WHOLE,
     "files/": "POST DELETE GET:get GET:get_by_key",
     "files/{filename}/": "GET DELETE",
     "installation-results/": "GET",
-    "ipaddresses/": "POST:reserve POST:release",
     "license-key/{osystem}/{distro_series}": _WHOLE,
     "license-keys/": _LISTED,
     "maas/": "POST:set_config",
     "machines/": "GET:is_registered POST:accept POST:accept_all POST:add_chassis",
     "machines/{system_id}/": (
         "GET:details GET:get_token GET:get_curtin_config POST:restore_default_configuration "
-        "POST:restore_networking_configuration POST:restore_storage_configuration POST:set_storage_layout "
-        "POST:clear_default_gateways POST:mount_special POST:unmount_special POST:set_owner_data"
+        "POST:restore_storage_configuration POST:set_storage_layout "
+        "POST:mount_special POST:unmount_special POST:set_owner_data"
     ),
     "networks/": "POST",
     "networks/{name}/": (f"{_EDITED} POST:connect_macs POST:disconnect_macs GET:list_connected_macs "),
@@ -92,11 +83,6 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     "nodes/{system_id}/blockdevices/{device_id}/partitions/": _LISTED,
     "nodes/{system_id}/devices/": "GET",
     "nodes/{system_id}/devices/{device_id}/": "GET DELETE",
-    "nodes/{system_id}/interfaces/": "POST:create_bond POST:create_bridge POST:create_physical POST:create_vlan",
-    "nodes/{system_id}/interfaces/{id}/": (
-        f"{_EDITED} POST:add_tag POST:remove_tag POST:disconnect POST:link_subnet POST:unlink_subnet "
-        "POST:set_default_gateway"
-    ),
     "nodes/{system_id}/raid/{id}/": _WHOLE,
     "nodes/{system_id}/raids/": _LISTED,
     "nodes/{system_id}/results/{id}/": _EDITED,
@@ -118,13 +104,8 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     ),
     "regioncontrollers/": "GET GET:is_registered POST:set_zone",
     "regioncontrollers/{system_id}/": f"{_WHOLE} GET:details",
-    "reservedips/": _LISTED,
-    "reservedips/{id}/": _WHOLE,
     "scripts/": _LISTED,
     "scripts/{name}": f"{_WHOLE} GET:download POST:revert POST:add_tag POST:remove_tag",
-    "static-routes/": "POST",
-    "static-routes/{id}/": _WHOLE,
-    "subnets/{id}/": "GET:ip_addresses GET:reserved_ip_ranges GET:unreserved_ip_ranges",
     "tags/{name}/": (
         "GET:nodes GET:devices GET:rack_controllers GET:region_controllers POST:rebuild POST:update_nodes"
     ),

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from maas_simulator.model.forms import Form, each
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.refusals import invalid, not_simulated
-from maas_simulator.operations.labelled_constraints import LINK_SPEED, Labelled, interfaces, storage
+from maas_simulator.model.specifiers import matching
+from maas_simulator.operations.labelled_constraints import Labelled, interfaces, nics, storage
 from maas_simulator.state import RegionState
 
 ARCHITECTURES = ("amd64/generic", "arm64/generic")
@@ -119,35 +120,26 @@ def _pod(region: RegionState, values: list[str]) -> Test:
 
 
 def _link_speed(region: RegionState, values: list[str]) -> Test:
-    del region
     if not values[-1].isdecimal():
         raise not_simulated("MAAS's error for a link speed that is not a number")
-    return lambda machine: machine.known and int(values[-1]) <= LINK_SPEED
+    least = int(values[-1])
+    return lambda machine: any(
+        int(speed) >= least for _, nic in nics(region.tables, machine) for speed in nic["link_speed"]
+    )
 
 
 def _fabrics(region: RegionState, values: list[str]) -> Test:
-    """Match fabrics by name or id. Several are not simulated, because MAAS's handling of them was not recorded."""
-    fabrics = region.tables["Fabric"].values()
-    wanted = {each["id"] for each in fabrics for value in values if value in (each["name"], str(each["id"]))}
-    if len(values) != 1 or not wanted:
-        raise not_simulated("allocating by several fabrics, or by one that does not exist")
-    boots = {
-        subnet["id"]: region.tables["VLAN"][subnet["vlan"]]["fabric"] for subnet in region.tables["Subnet"].values()
-    }
-    return lambda machine: machine.known and wanted <= {boots[machine.subnet], *machine.fabrics}
+    return lambda machine: any(not nic["fabric"].isdisjoint(values) for _, nic in nics(region.tables, machine))
 
 
 def _subnets(region: RegionState, values: list[str]) -> Test:
-    """Match subnets by id, name or ``cidr:``. A machine has addresses in one subnet."""
-    wanted = [
-        each["id"]
-        for each in region.tables["Subnet"].values()
-        for value in values
-        if value in (str(each["id"]), each["name"], f"name:{each['name']}", f"cidr:{each['cidr']}")
-    ]
-    if len(values) != 1 or not wanted:
-        raise not_simulated("allocating by several subnets, by a space, or by a subnet that does not exist")
-    return lambda machine: machine.known and machine.linked and wanted == [machine.subnet]
+    """Match the subnets that a machine is linked to, by specifiers."""
+    wanted = [{str(each["id"]) for each in matching(region.tables, "Subnet", value)} for value in values]
+    if not all(wanted):
+        raise invalid("subnets", "No matching subnets found.")
+    return lambda machine: all(
+        any(numbers & nic["subnet_id"] for _, nic in nics(region.tables, machine)) for numbers in wanted
+    )
 
 
 _CONSTRAINTS: dict[str, Callable[[RegionState, list[str]], Test]] = {

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Final
 
+from maas_simulator.model.interfaces import interfaces as interfaces_of
 from maas_simulator.model.machines import GIGABYTE, Disk, SimulatedMachine
-from maas_simulator.model.networks import vlan_of_fabric
 from maas_simulator.model.records import Tables
 from maas_simulator.model.refusals import invalid, not_simulated
 from maas_simulator.state import RegionState
@@ -16,9 +16,8 @@ Found = dict[str, list[int]]
 """Ids by label."""
 Labelled = Callable[[SimulatedMachine], Found | None]
 """Finds the ids for each label on a machine, or returns None if a label has no match."""
-
-LINK_SPEED: Final = 10000
-"""The link speed of every NIC, in Mbit/s."""
+Nic = Mapping[str, set[str]]
+"""The properties of an interface."""
 
 _DISK: Final = r"(?:(\w+):)?(\d+(?:\.\d+)?)(?:\(([^()]*)\))?"
 _DISKS: Final = re.compile(rf"{_DISK}(?:,{_DISK})*")
@@ -64,9 +63,9 @@ def interfaces(region: RegionState, text: str) -> Labelled:
         wanted[label] = dict(_pair(pair) for pair in pairs.split(","))
 
     def find(machine: SimulatedMachine) -> Found | None:
-        nics = list(_nics(region.tables, machine))
+        every = list(nics(region.tables, machine))
         found = {
-            label: [number for number, nic in nics if all(_holds(nic, *pair) for pair in pairs.items())]
+            label: [number for number, nic in every if all(_holds(nic, *pair) for pair in pairs.items())]
             for label, pairs in wanted.items()
         }
         return found if all(found.values()) else None
@@ -83,27 +82,40 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _holds(nic: Mapping[str, str], key: str, value: str) -> bool:
-    return int(nic[key]) >= int(value) if key == "link_speed" else nic[key] == value
+def _holds(nic: Nic, key: str, value: str) -> bool:
+    if key == "link_speed":
+        return any(int(speed) >= int(value) for speed in nic[key])
+    return value in nic[key]
 
 
-_KEYS: Final = frozenset({"name", "fabric", "vid", "subnet", "subnet_cidr", "link_speed"})
+_KEYS: Final = frozenset(
+    {"id", "name", "hwaddress", "type", "tag", "fabric", "fabric_class", "space", "vid", "vlan"}
+    | {"subnet", "subnet_cidr", "ip", "mode", "link_speed"}
+)
 
 
-def _nics(tables: Tables, machine: SimulatedMachine) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """The ids and properties of the NICs that MAAS knows. Only the first has addresses."""
-    subnet = tables["Subnet"][machine.subnet]
-    vlans = [tables["VLAN"][subnet["vlan"]], *(vlan_of_fabric(tables, fabric) for fabric in machine.fabrics)]
-    for index, vlan in enumerate(vlans if machine.known else []):
-        linked = index == 0 and machine.linked
+def nics(tables: Tables, machine: SimulatedMachine) -> Iterator[tuple[int, Nic]]:
+    """The ids and properties of the interfaces that MAAS knows, each property with all its spellings."""
+    for nic in interfaces_of(tables, machine).values() if machine.known else ():
+        subnets = [tables["Subnet"][link["subnet"]] for link in nic["links"] if link["subnet"]]
+        vlan = tables["VLAN"].get(nic["vlan"] or 0)
+        fabric = vlan and tables["Fabric"][vlan["fabric"]]
+        space = vlan and tables["Space"].get(vlan["space"] or 0)
         yield (
-            machine.number * 10 + index,
+            nic["id"],
             {
-                "name": f"eno{index + 1}",
-                "fabric": tables["Fabric"][vlan["fabric"]]["name"],
-                "vid": str(vlan["vid"]),
-                "subnet": subnet["name"] if linked else "",
-                "subnet_cidr": subnet["cidr"] if linked else "",
-                "link_speed": str(LINK_SPEED),
+                **{name: {str(nic[name])} for name in ("id", "name", "type", "link_speed")},
+                "hwaddress": {nic["mac_address"]},
+                "tag": set(nic["tags"]),
+                "vid": {str(vlan["vid"])} if vlan else set(),
+                "vlan": {str(vlan["id"])} if vlan else set(),
+                "fabric": {fabric["name"], str(fabric["id"])} if fabric else set(),
+                "fabric_class": {str(fabric["class_type"])} if fabric else set(),
+                "space": {space["name"], str(space["id"])} if space else set(),
+                "subnet": {name for subnet in subnets for name in (subnet["name"], str(subnet["id"]))},
+                "subnet_id": {str(subnet["id"]) for subnet in subnets},
+                "subnet_cidr": {subnet["cidr"] for subnet in subnets},
+                "ip": {link["ip_address"] for link in nic["links"] if link["ip_address"]},
+                "mode": {link["mode"] for link in nic["links"]},
             },
         )
