@@ -11,8 +11,9 @@ from maas_simulator.model.config import CONFIG
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE, Event, EventLog
 from maas_simulator.model.faults import Faults, Hold, Requests
 from maas_simulator.model.images import Images
+from maas_simulator.model.interfaces import configure_interfaces, release_addresses
 from maas_simulator.model.machines import MANUAL, Machines, Rack, SimulatedMachine
-from maas_simulator.model.networks import RACK, add_default_networks, vlan_of_fabric
+from maas_simulator.model.networks import RACK, add_default_networks
 from maas_simulator.model.oddities import Oddities
 from maas_simulator.model.organisation import add_default_organisation
 from maas_simulator.model.records import Tables
@@ -204,9 +205,8 @@ class RegionState:
         return machine.sets[::-1]
 
     def store_networks(self, machine: SimulatedMachine) -> None:
-        """Add fabrics for the machine's NICs on unknown networks."""
-        for fabric in machine.fabrics:
-            vlan_of_fabric(self.tables, fabric)
+        """Store the network that the machine reports."""
+        configure_interfaces(self.tables, machine)
 
     def image_deployed(self, machine: SimulatedMachine) -> None:
         """Record that the machine's image was deployed now."""
@@ -215,7 +215,7 @@ class RegionState:
     def give_back(self, machine: SimulatedMachine) -> None:
         """Remove the owner, switch the machine off and forget its installation."""
         machine.owner = None
-        machine.addressed = False
+        release_addresses(self.tables, machine)
         machine.agent_name = ""
         machine.annotations.clear()
         machine.locked = False
@@ -226,6 +226,7 @@ class RegionState:
     def remove(self, machine: SimulatedMachine) -> None:
         """Delete a machine and end its operation."""
         self.end_run(machine)
+        self.tables.interfaces.pop(machine.system_id, None)
         del self.machines[machine.system_id]
 
     def _last_runtime(self, machine: SimulatedMachine, name: str) -> float | None:

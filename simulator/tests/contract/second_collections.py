@@ -28,7 +28,8 @@ _NOT_OF_SUBNET: Final = ("vlan", "space", "resource_uri")
 
 def load_collections(region: SimulatedRegion, gets: Gets, rack: Mapping[str, str]) -> None:
     """Replace the collections of a region by the recorded ones."""
-    region.racks = {rack["system_id"]: Rack(rack["system_id"], rack["hostname"])}
+    address = gets["rackcontrollers/"][0]["ip_addresses"][0]
+    region.racks = {rack["system_id"]: Rack(rack["system_id"], rack["hostname"], address=address)}
     for kind, (path, names) in COLLECTIONS.items():
         _fill(region.tables, kind, ({name: each[name] for name in names if name in each} for each in gets[path]))
     _load_networks(region.tables, gets)

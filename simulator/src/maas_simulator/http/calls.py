@@ -106,6 +106,8 @@ class Endpoint:
     """The handlers for requests without credentials. If there are none, such requests are a 401."""
     is_open: bool = False
     """Whether credentials are ignored."""
+    slashes: bool = False
+    """Whether its variable parts may have slashes."""
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -115,7 +117,7 @@ class Endpoint:
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The regular expression for paths of this endpoint, with a group for every variable part."""
-        return re.compile(_VARIABLE.sub("([^/]+)", self.path))
+        return re.compile(_VARIABLE.sub("(.+)" if self.slashes else "([^/]+)", self.path))
 
 
 _VARIABLE = re.compile(r"\{(\w+)\}")

@@ -4,8 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from maas_simulator.http import (
+    address_resources,
     collection_routes,
+    dns_resources,
     image_routes,
+    interface_resources,
     machine_edits,
     machine_routes,
     network_resources,
@@ -20,7 +23,7 @@ from maas_simulator.http.unsimulated import ONLY_CHECKED, UNSIMULATED, unsimulat
 
 PREFIX = "/MAAS/api/2.0/"
 
-EMPTY = ("devices", "dhcp-snippets", "discovery", "files", "ipaddresses", "static-routes")
+EMPTY = ("devices", "dhcp-snippets", "discovery", "files")
 """Collections that are empty, as in a new region. Nothing can be added to them."""
 
 
@@ -28,12 +31,17 @@ RESOURCES = (
     organisation_resources.ZONES,
     organisation_resources.POOLS,
     organisation_resources.TAGS,
-    organisation_resources.DOMAINS,
+    dns_resources.DOMAINS,
+    dns_resources.NAMES,
+    dns_resources.RECORDS,
     network_resources.FABRICS,
     network_resources.VLANS,
+    network_resources.VLANS_OF_FABRIC,
     network_resources.SUBNETS,
     network_resources.SPACES,
-    network_resources.RANGES,
+    address_resources.RANGES,
+    address_resources.ROUTES,
+    address_resources.RESERVED,
 )
 """The collections of records."""
 
@@ -72,6 +80,7 @@ SIMULATED = (
             ("POST", "set_owner_data"): machine_edits.set_owner_data,
             ("POST", "power_off"): machine_routes.power_off,
             **{("POST", name): operation for name, operation in POST_OPERATIONS.items()},
+            **interface_resources.MACHINE_OPERATIONS,
             **ONLY_CHECKED,
         },
     ),
@@ -93,8 +102,7 @@ SIMULATED = (
             ("DELETE", None): machine_routes.delete,
         },
     ),
-    Endpoint("Interfaces", "nodes/{system_id}/interfaces/", {("GET", None): machine_routes.interfaces}),
-    Endpoint("Interface", "nodes/{system_id}/interfaces/{id}/", {("GET", None): machine_routes.interface}),
+    *interface_resources.ENDPOINTS,
     Endpoint("BlockDevices", "nodes/{system_id}/blockdevices/", {("GET", None): machine_routes.blockdevices}),
     Endpoint("BlockDevice", "nodes/{system_id}/blockdevices/{id}/", {("GET", None): machine_routes.blockdevice}),
     Endpoint("NodeScriptResults", "nodes/{system_id}/results/", {("GET", None): result_routes.results}),
@@ -105,7 +113,15 @@ SIMULATED = (
     ),
     Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
     *(endpoint for resource in RESOURCES for endpoint in resource.endpoints()),
-    Endpoint("Vlans", "fabrics/{fabric_id}/vlans/", {("GET", None): network_resources.fabric_vlans}),
+    Endpoint(
+        "IPAddresses",
+        "ipaddresses/",
+        {
+            ("GET", None): address_resources.list_reserved,
+            ("POST", "reserve"): address_resources.reserve_ip,
+            ("POST", "release"): address_resources.release_ip,
+        },
+    ),
     Endpoint("Networks", "networks/", {("GET", None): network_resources.networks}),
     Endpoint("Network", "networks/{name}/", {("GET", None): network_resources.network}),
     Endpoint("Device", "devices/{system_id}/", {("GET", None): collection_routes.no_device}),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.http.hardware import disks_json, interfaces_json
+from maas_simulator.http.hardware import disks_json
 from maas_simulator.http.render import machine_json
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.power_types import power_json
@@ -94,19 +94,9 @@ def all_power_parameters(call: Call) -> Answer:
     return Answer({name: power_json(machine) for name, machine in every if asked is None or name in asked})
 
 
-def interfaces(call: Call) -> Answer:
-    """The NICs of a machine."""
-    return Answer(interfaces_json(call.region, call.machine()))
-
-
 def blockdevices(call: Call) -> Answer:
     """The disks of a machine."""
     return Answer(_disks(call))
-
-
-def interface(call: Call) -> Answer:
-    """One NIC of a machine, by id."""
-    return _one("Interface", call, interfaces_json(call.region, call.machine()))
 
 
 def blockdevice(call: Call) -> Answer:

@@ -1,12 +1,12 @@
-"""The resources that machines refer to by name: zones, resource pools, tags and DNS domains."""
+"""The resources that machines refer to by name: zones, resource pools and tags."""
 
 from collections.abc import Callable
 from typing import Final
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.http.render import domain_json, machine_json, pool_json, tag_json, zone_json
-from maas_simulator.http.resources import Resource, by_name, refuse_default
-from maas_simulator.model.fields import Field, RecordForm, boolean, text, whole
+from maas_simulator.http.render import machine_json, pool_json, tag_json, zone_json
+from maas_simulator.http.resources import Resource, by_name
+from maas_simulator.model.fields import Field, RecordForm, text
 from maas_simulator.model.records import Record
 from maas_simulator.model.refusals import Refusal, not_simulated
 
@@ -103,19 +103,4 @@ TAGS: Final = Resource(
     after_update=_rename_tag,
     before_delete=_remove_tag,
     more_one={("GET", "machines"): tagged},
-)
-DOMAINS: Final = Resource(
-    "Domain",
-    "domains/",
-    "domains/{id}/",
-    domain_json,
-    form=RecordForm(
-        "Domain",
-        (
-            Field("name", text(255), required=True, unique=True),
-            Field("authoritative", boolean, default=True),
-            Field("ttl", whole(), default=None),
-        ),
-    ),
-    before_delete=refuse_default("domain", lambda domain: domain["id"] == 0),
 )

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
 from maas_simulator.model.fields import RecordForm, find
+from maas_simulator.model.forms import Form
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import Refusal, forbidden, not_found
 from maas_simulator.model.scripts import JSON
@@ -43,6 +44,18 @@ def not_deletable(call: Call, record: Record) -> None:
     del call, record
 
 
+def check_superuser(call: Call) -> None:
+    """Raise a 403 for other users."""
+    if not call.user.is_superuser:
+        raise forbidden()
+
+
+def for_admins(call: Call) -> None:
+    """Raise a 403 for other users, with the words that MAAS has for some operations."""
+    if not call.user.is_superuser:
+        raise Refusal(403, "This method is reserved for admin users.")
+
+
 NO_FORM: Final = RecordForm("", ())
 """Stands for a ``POST`` and a ``PUT`` that do not exist."""
 
@@ -51,9 +64,9 @@ NO_FORM: Final = RecordForm("", ())
 class Resource:
     """A collection in the API: ``GET`` and ``POST`` on ``many``, ``GET``, ``PUT`` and ``DELETE`` on ``one``.
 
-    Everybody reads; only superusers write. MAAS checks in this order: whether the object exists, the permission, the
-    form, and what depends on the object. Without a ``form`` nothing is created or changed. ``more_many`` and
-    ``more_one`` have the operations, and methods that differ.
+    Everybody reads; by default only superusers write. MAAS checks in this order: whether the object exists, the
+    permission, the form, and what depends on the object. Without a ``form`` nothing is created or changed.
+    ``more_many`` and ``more_one`` have the operations, and methods that differ.
     """
 
     kind: str
@@ -63,8 +76,17 @@ class Resource:
     one: str
     view: View
     form: RecordForm = NO_FORM
+    given: Callable[[Call], Form] = lambda call: call.form
+    """The parameters for the form."""
+    from_call: Callable[[Call], Record] = lambda _call: {}
+    """The stored fields of a new object that are not in the form."""
+    before_store: Callable[[Call, Record, Record | None], None] = lambda _call, _values, _old: None
+    """Raises a ``Refusal`` if the values cannot be stored; gets the object as it is, if it is changed."""
     find: Callable[[Call, Table, str], Record | None] = by_id
     order: Callable[[Record], Any] = lambda record: record["id"]
+    may_create: Callable[[Call], None] = check_superuser
+    may_change: Callable[[Call, Record], None] = lambda call, _record: check_superuser(call)
+    """Raise a ``Refusal`` if the user may not."""
     shown: Callable[[Call, Record], bool] = lambda _call, _record: True
     """Whether a user sees the object in the list."""
     after_create: Callable[[Call, Record], None] = no_change
@@ -75,6 +97,8 @@ class Resource:
     deletes_unknown: bool = False
     """Whether deleting an unknown object succeeds."""
     superuser_reads: bool = False
+    slashes: bool = False
+    """Whether the name of an object in a path may have slashes, as a CIDR has."""
     more_many: Handlers = field(default_factory=dict)
     more_one: Handlers = field(default_factory=dict)
 
@@ -88,7 +112,7 @@ class Resource:
             one["DELETE", None] = self.delete
         if self.many:
             yield Endpoint(f"{self.kind}s", self.many, {**many, **self.more_many})
-        yield Endpoint(self.kind, self.one, {**one, **self.more_one})
+        yield Endpoint(self.kind, self.one, {**one, **self.more_one}, slashes=self.slashes)
 
     def table(self, call: Call) -> Table:
         """The objects."""
@@ -104,7 +128,7 @@ class Resource:
     def get_to_change(self, call: Call) -> Record:
         """The object in the path, if the user may change it."""
         found = self.get(call)
-        check_superuser(call)
+        self.may_change(call, found)
         return found
 
     def list(self, call: Call) -> Answer:
@@ -119,23 +143,27 @@ class Resource:
         return Answer(self.view(call.region, self.get(call)))
 
     def create(self, call: Call) -> Answer:
-        """Create an object, for superusers."""
-        check_superuser(call)
+        """Create an object."""
+        self.may_create(call)
         table = self.table(call)
-        record = table.add(**self.form.clean(call.region.tables, call.form, table))
+        values = {**self.form.clean(call.region.tables, self.given(call), table), **self.from_call(call)}
+        self.before_store(call, values, None)
+        record = table.add(**values)
         self.after_create(call, record)
         return Answer(self.view(call.region, record))
 
     def update(self, call: Call) -> Answer:
-        """Change an object, for superusers."""
+        """Change an object."""
         record = self.get_to_change(call)
         before = dict(record)
-        record.update(self.form.clean(call.region.tables, call.form, self.table(call), record))
+        values = self.form.clean(call.region.tables, self.given(call), self.table(call), record)
+        self.before_store(call, values, record)
+        record.update(values)
         self.after_update(call, record, before)
         return Answer(self.view(call.region, record))
 
     def delete(self, call: Call) -> Answer:
-        """Delete an object, for superusers."""
+        """Delete an object."""
         if self.deletes_unknown:
             check_superuser(call)
             if self.find(call, self.table(call), call.parts[-1]) is None:
@@ -144,12 +172,6 @@ class Resource:
         self.before_delete(call, record)
         del self.table(call)[record["id"]]
         return DELETED
-
-
-def check_superuser(call: Call) -> None:
-    """Raise a 403 for other users."""
-    if not call.user.is_superuser:
-        raise forbidden()
 
 
 def refuse_default(kind: str, is_default: Callable[[Record], bool]) -> Callable[[Call, Record], None]:

@@ -67,7 +67,6 @@ ONLY_CHECKED: Final[Mapping[tuple[str, str | None], OnlyChecked]] = {
         ("POST", name): OnlyChecked(name, "admin", _TESTED, _RESTORE.format(words))
         for name, words in {
             "restore_default_configuration": "default networking and storage configuration.",
-            "restore_networking_configuration": "networking configuration",
             "restore_storage_configuration": "storage configuration.",
         }.items()
     },
@@ -112,18 +111,9 @@ UNSIMULATED: Final[Mapping[str, str]] = {
         "POST:scan POST:clear POST:clear_by_mac_and_ip GET:by_unknown_ip GET:by_unknown_ip_and_mac GET:by_unknown_mac"
     ),
     "discovery/{discovery_id}/": "GET",
-    "dnsresourcerecords/": _LISTED,
-    "dnsresourcerecords/{id}/": _WHOLE,
-    "dnsresources/": _LISTED,
-    "dnsresources/{id}/": _WHOLE,
-    "domains/": "POST:set_serial",
-    "domains/{id}/": "POST:set_default",
-    "fabrics/{fabric_id}/vlans/": "POST",
-    "fabrics/{fabric_id}/vlans/{vid}/": _WHOLE,
     "files/": "POST DELETE GET:get GET:get_by_key",
     "files/{filename}/": "GET DELETE",
     "installation-results/": "GET",
-    "ipaddresses/": "POST:reserve POST:release",
     "license-key/{osystem}/{distro_series}": _WHOLE,
     "license-keys/": _LISTED,
     "maas/": "POST:set_config",
@@ -141,11 +131,6 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     "nodes/{system_id}/blockdevices/{device_id}/partitions/": _LISTED,
     "nodes/{system_id}/devices/": "GET",
     "nodes/{system_id}/devices/{device_id}/": "GET DELETE",
-    "nodes/{system_id}/interfaces/": "POST:create_bond POST:create_bridge POST:create_physical POST:create_vlan",
-    "nodes/{system_id}/interfaces/{id}/": (
-        f"{_EDITED} POST:add_tag POST:remove_tag POST:disconnect POST:link_subnet POST:unlink_subnet "
-        "POST:set_default_gateway"
-    ),
     "nodes/{system_id}/raid/{id}/": _WHOLE,
     "nodes/{system_id}/raids/": _LISTED,
     "nodes/{system_id}/results/{id}/": _EDITED,
@@ -167,13 +152,8 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     ),
     "regioncontrollers/": "GET GET:is_registered POST:set_zone",
     "regioncontrollers/{system_id}/": f"{_WHOLE} GET:details",
-    "reservedips/": _LISTED,
-    "reservedips/{id}/": _WHOLE,
     "scripts/": _LISTED,
     "scripts/{name}": f"{_WHOLE} GET:download POST:revert POST:add_tag POST:remove_tag",
-    "static-routes/": "POST",
-    "static-routes/{id}/": _WHOLE,
-    "subnets/{id}/": "GET:ip_addresses GET:reserved_ip_ranges GET:unreserved_ip_ranges",
     "tags/{name}/": (
         "GET:nodes GET:devices GET:rack_controllers GET:region_controllers POST:rebuild POST:update_nodes"
     ),

@@ -24,6 +24,8 @@ class Rack:
     system_id: str
     hostname: str
     connected: bool = True
+    address: str = ""
+    """Its address in the subnet of machines, if it counts as used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +162,6 @@ class SimulatedMachine:
     def installed(self) -> bool:
         """Whether an operating system is installed or being installed."""
         return bool(self.osystem)
-
-    @property
-    def ip_address(self) -> str:
-        """Its own address, or else the one it was discovered with."""
-        return self.own_address if self.addressed else self.discovered_address
 
     @property
     def mac_addresses(self) -> tuple[str, ...]:

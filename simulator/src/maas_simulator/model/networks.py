@@ -72,11 +72,11 @@ def add_default_networks(tables: Tables) -> None:
 
 
 def vlan_of_fabric(tables: Tables, fabric_id: int) -> Record:
-    """Return the untagged VLAN of a fabric. MAAS adds both for a NIC on an unknown network."""
+    """Return the default VLAN of a fabric, its first. MAAS adds both for a NIC on an unknown network."""
     if fabric_id not in tables["Fabric"]:
         tables["Fabric"].add(id=fabric_id, name=f"fabric-{fabric_id}", description="", class_type=None)
         return add_vlan(tables, fabric=fabric_id)
-    return tables["VLAN"].where(fabric=fabric_id, vid=0)[0]
+    return tables["VLAN"].where(fabric=fabric_id)[0]
 
 
 def places(network: IPv4Network) -> int:

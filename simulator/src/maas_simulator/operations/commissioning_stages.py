@@ -145,7 +145,7 @@ def pass_script(result: ScriptResult) -> Action:
 
 def _store_hardware(machine: SimulatedMachine) -> None:
     """Store the reported hardware. MAAS adds automatic tags: here ``kvm-capable`` for amd64."""
-    machine.known = machine.linked = machine.laid_out = True
+    machine.laid_out = True
     if machine.architecture.startswith("amd64") and KVM_TAG not in machine.tag_names:
         machine.tag_names = (KVM_TAG, *machine.tag_names)
 

@@ -14,6 +14,7 @@ from maas_simulator.model.forms import (
     strict_boolean,
     tests,
 )
+from maas_simulator.model.interfaces import clear_links, interfaces, ip_addresses, is_linked
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.power import NO_TASK_QUEUE
 from maas_simulator.model.refusals import Refusal, conflict, invalid, not_simulated
@@ -40,6 +41,7 @@ from maas_simulator.model.statuses import (
     Status,
 )
 from maas_simulator.operations import reversion, runner, vm_hosts
+from maas_simulator.operations.addresses import assign_addresses
 from maas_simulator.operations.commissioning_stages import commission_stages, test_stages
 from maas_simulator.operations.deployment_stages import HARDWARE_SYNC, TO_DISK, TO_MEMORY, TO_VM_HOST
 from maas_simulator.operations.release_stages import (
@@ -85,7 +87,7 @@ def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: 
     boots = kernel(form, chosen, machine.architecture)
     in_memory, syncs = strict_boolean(form, "ephemeral_deploy"), strict_boolean(form, "enable_hw_sync")
     hosts = _check_vm_host_request(region, username, form, in_memory=in_memory)
-    _check_configured(machine, in_memory=in_memory)
+    _check_configured(region, machine, in_memory=in_memory)
     if machine.status is Status.READY and machine.owner not in (None, username):
         raise conflict("Can't allocate a machine belonging to another user.")
     if not region.racks[machine.rack].connected:
@@ -96,7 +98,8 @@ def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: 
     machine.osystem, _, machine.distro_series = chosen.partition("/")
     machine.hwe_kernel, machine.ephemeral_deploy, machine.enable_hw_sync = boots, in_memory, syncs
     machine.enable_kernel_crash_dump = loose_boolean(form, "enable_kernel_crash_dump")
-    machine.netboot, machine.status_action, machine.addressed = True, "", True
+    machine.netboot, machine.status_action = True, ""
+    assign_addresses(region, machine)
     region.said_by(machine, username, "User starting deployment", last(form, "comment"))
     if not in_memory:
         region.new_set(machine, SetType.INSTALLATION, [region.new_result(machine, INSTALL_LOG)])
@@ -119,7 +122,8 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     testing = _new_tests(region, machine, wanted) if wanted else None
     machine.owner, machine.status_action = username, ""
     # MAAS 3.7 removes the layout of disks and NICs at once; the scripts' findings restore it.
-    machine.linked = machine.linked and loose_boolean(form, "skip_networking")
+    if not loose_boolean(form, "skip_networking"):
+        clear_links(region.tables, machine)
     machine.laid_out = machine.laid_out and loose_boolean(form, "skip_storage")
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
@@ -224,11 +228,12 @@ def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: s
         runner.start(region, machine, EXIT_RESCUE)
 
 
-def _check_configured(machine: SimulatedMachine, *, in_memory: bool) -> None:
+def _check_configured(region: RegionState, machine: SimulatedMachine, *, in_memory: bool) -> None:
     """Reject a deployment without a network or without a storage layout."""
-    if not machine.known:
+    nics = interfaces(region.tables, machine)
+    if not machine.known or not (is_linked(nics) or ip_addresses(nics)):
         raise invalid("network", "Node must be configured to use a network")
-    if not machine.linked:
+    if not is_linked(nics):
         # the state after a commissioning that could not switch the machine on
         raise invalid("network", "Node has no address family in common with the server")
     if not machine.disks and not in_memory:
