@@ -22,6 +22,7 @@ from maas_simulator.model.runs import Run
 from maas_simulator.model.schedule import Schedule
 from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptResult, ScriptSet, SetType
 from maas_simulator.model.statuses import ScriptStatus, Status
+from maas_simulator.model.storage import apply_layout
 from maas_simulator.model.variants import Variant
 
 KEPT_SETS = 10
@@ -204,9 +205,10 @@ class RegionState:
         """Return all script sets of a machine, newest first."""
         return machine.sets[::-1]
 
-    def store_networks(self, machine: SimulatedMachine) -> None:
-        """Store the network that the machine reports."""
+    def store_hardware(self, machine: SimulatedMachine) -> None:
+        """Store the network and the disks that the machine reports."""
         configure_interfaces(self.tables, machine)
+        apply_layout(self.tables, machine)
 
     def image_deployed(self, machine: SimulatedMachine) -> None:
         """Record that the machine's image was deployed now."""
@@ -227,6 +229,7 @@ class RegionState:
         """Delete a machine and end its operation."""
         self.end_run(machine)
         self.tables.interfaces.pop(machine.system_id, None)
+        self.tables.storage.pop(machine.system_id, None)
         del self.machines[machine.system_id]
 
     def _last_runtime(self, machine: SimulatedMachine, name: str) -> float | None:

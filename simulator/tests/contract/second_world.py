@@ -7,11 +7,13 @@ from itertools import chain
 from typing import Any
 
 from maas_simulator import SimulatedMachine, SimulatedRegion, Status, User
+from maas_simulator.http.storage_views import SHOWN as DEVICE
 from maas_simulator.model.events import Event
 from maas_simulator.model.hardware import SIMULATED, Disk, Hardware
 from maas_simulator.model.records import Table
 from maas_simulator.model.scripts import ScriptResult, SetType
 from maas_simulator.model.statuses import ScriptStatus
+from maas_simulator.model.storage import Storage
 from simulator.tests.contract.recording import HERE
 from simulator.tests.contract.second_collections import load_collections
 from simulator.tests.contract.users import RecordedUser
@@ -33,6 +35,7 @@ def second_region() -> SimulatedRegion:
     for number, machine in enumerate(seen["gets"]["machines/"], 1):
         region.machines[machine["system_id"]] = _machine(number, machine)
         region.tables.interfaces[machine["system_id"]] = _interfaces(machine)
+        region.tables.storage[machine["system_id"]] = _storage(machine)
     for event in seen["events"]:
         region.log.append(_event(event))
     _add_results(region)
@@ -91,6 +94,18 @@ def _hardware() -> Hardware:
     seen = next(each for each in world()["gets"]["machines/"] if each["physicalblockdevice_set"])
     nic = {name: seen["boot_interface"][name] for name in SIMULATED.nic}
     return Hardware(seen["hardware_info"], nic, seen["bios_boot_method"], seen["cpu_speed"])
+
+
+def _storage(seen: dict[str, Any]) -> Storage:
+    storage = Storage(boot_disk=seen["boot_disk"] and seen["boot_disk"]["id"])
+    for disk in seen["blockdevice_set"]:
+        partitions = [
+            {name: each[name] for name in ("id", "size", "uuid", "bootable", "tags")}
+            | {"place": place, "filesystem": each["filesystem"] and each["filesystem"] | {"group": None}}
+            for place, each in enumerate(disk["partitions"], 1)
+        ]
+        storage.devices.add(**{name: disk[name] for name in DEVICE}, partitions=partitions, filesystem=None, group=None)
+    return storage
 
 
 def _interfaces(seen: dict[str, Any]) -> Table:

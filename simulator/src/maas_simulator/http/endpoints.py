@@ -16,6 +16,8 @@ from maas_simulator.http import (
     organisation_resources,
     region_routes,
     result_routes,
+    storage_layouts,
+    storage_resources,
 )
 from maas_simulator.http.calls import Endpoint
 from maas_simulator.http.machine_routes import POST_OPERATIONS
@@ -81,6 +83,7 @@ SIMULATED = (
             ("POST", "power_off"): machine_routes.power_off,
             **{("POST", name): operation for name, operation in POST_OPERATIONS.items()},
             **interface_resources.MACHINE_OPERATIONS,
+            **storage_layouts.MACHINE_OPERATIONS,
             **ONLY_CHECKED,
         },
     ),
@@ -103,8 +106,7 @@ SIMULATED = (
         },
     ),
     *interface_resources.ENDPOINTS,
-    Endpoint("BlockDevices", "nodes/{system_id}/blockdevices/", {("GET", None): machine_routes.blockdevices}),
-    Endpoint("BlockDevice", "nodes/{system_id}/blockdevices/{id}/", {("GET", None): machine_routes.blockdevice}),
+    *storage_resources.ENDPOINTS,
     Endpoint("NodeScriptResults", "nodes/{system_id}/results/", {("GET", None): result_routes.results}),
     Endpoint(
         "NodeScriptResult",

@@ -8,7 +8,7 @@ from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
 from maas_simulator.http.interface_forms import InterfaceForm, connect
 from maas_simulator.http.interface_views import children, interface_json
 from maas_simulator.http.render import machine_json
-from maas_simulator.http.resources import DELETED
+from maas_simulator.http.resources import DELETED, add_tag, remove_tag
 from maas_simulator.model.fields import (
     REQUIRED,
     WHOLE_FORM,
@@ -40,7 +40,7 @@ from maas_simulator.model.interfaces import (
 )
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.records import Record, Table, Tables
-from maas_simulator.model.refusals import Refusal, conflict, invalid, not_found, refused_form
+from maas_simulator.model.refusals import conflict, invalid, not_found, refused_form
 from maas_simulator.model.specifiers import matching, parse_specifier
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations.addresses import check_unused, next_free, range_of
@@ -145,21 +145,6 @@ def _delete(nics: Table, nic: Record) -> None:
         child["parents"] = [parent for parent in child["parents"] if parent != nic["id"]]
         if not child["parents"]:
             _delete(nics, child)
-
-
-def _tag(call: Call) -> str:
-    if "tag" not in call.form:
-        raise Refusal(400, "No provided tag!")
-    return last(call.form, "tag")
-
-
-def _add_tag(call: Call, _machine: SimulatedMachine, nic: Record) -> None:
-    nic["tags"] = list(dict.fromkeys([*nic["tags"], _tag(call)]))
-
-
-def _remove_tag(call: Call, _machine: SimulatedMachine, nic: Record) -> None:
-    gone = _tag(call)
-    nic["tags"] = [tag for tag in nic["tags"] if tag != gone]
 
 
 def _disconnect(_call: Call, _machine: SimulatedMachine, nic: Record) -> None:
@@ -291,17 +276,6 @@ def clear_default_gateways(call: Call) -> Answer:
     return Answer(machine_json(call.region, machine))
 
 
-def restore_networking(call: Call) -> Answer:
-    """Fail like MAAS, which reads the network from the output of commissioning: here, it has no resources."""
-    machine = call.machine()
-    call.check_permission("admin", machine)
-    if machine.status not in CHANGEABLE:
-        raise conflict(
-            "Machine must be in a new, ready, allocated, or failed testing state to restore networking configuration."
-        )
-    raise Refusal(500, "No resources found from commissioning output")
-
-
 _CREATE: Final[Mapping[str, str]] = {
     PHYSICAL: "create",
     BOND: "create bond",
@@ -309,8 +283,8 @@ _CREATE: Final[Mapping[str, str]] = {
     VLAN: "create VLAN",
 }
 _CHANGES: Final[Mapping[str, tuple[str, Change]]] = {
-    "add_tag": ("add tag", _add_tag),
-    "remove_tag": ("remove tag", _remove_tag),
+    "add_tag": ("add tag", lambda call, _machine, nic: add_tag(call, nic)),
+    "remove_tag": ("remove tag", lambda call, _machine, nic: remove_tag(call, nic)),
     "disconnect": ("disconnect", _disconnect),
     "link_subnet": ("link subnet", _link),
     "unlink_subnet": ("unlink subnet", _unlink),
@@ -338,5 +312,4 @@ ENDPOINTS: Final = (
 )
 MACHINE_OPERATIONS: Final[Mapping[tuple[str, str | None], Handler]] = {
     ("POST", "clear_default_gateways"): clear_default_gateways,
-    ("POST", "restore_networking_configuration"): restore_networking,
 }

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.http.hardware import disks_json
 from maas_simulator.http.render import machine_json
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.power_types import power_json
-from maas_simulator.model.refusals import Refusal, conflict, for_superusers, not_found
-from maas_simulator.model.scripts import JSON
+from maas_simulator.model.refusals import Refusal, conflict, for_superusers
 from maas_simulator.model.statuses import RELEASABLE, Status
 from maas_simulator.operations import instant_operations, timed_operations
 from maas_simulator.operations.constraints import Constraints
@@ -94,16 +92,6 @@ def all_power_parameters(call: Call) -> Answer:
     return Answer({name: power_json(machine) for name, machine in every if asked is None or name in asked})
 
 
-def blockdevices(call: Call) -> Answer:
-    """The disks of a machine."""
-    return Answer(_disks(call))
-
-
-def blockdevice(call: Call) -> Answer:
-    """One disk of a machine, by id."""
-    return _one("BlockDevice", call, _disks(call))
-
-
 def power_off(call: Call) -> Answer:
     """Switch off; ``null`` if MAAS cannot."""
     machine = call.machine()
@@ -175,20 +163,6 @@ def release_many(call: Call) -> Answer:
     for machine in released:
         timed_operations.release(call.region, machine, call.user.username, _only_comment(call))
     return Answer([machine.system_id for machine in released])
-
-
-def _disks(call: Call) -> list[JSON]:
-    """The disks, without firmware versions, which MAAS omits here."""
-    disks = disks_json(call.machine())
-    return [{name: value for name, value in disk.items() if name != "firmware_version"} for disk in disks]
-
-
-def _one(kind: str, call: Call, every: Iterable[JSON]) -> Answer:
-    """One item by id. A single read was not recorded; it is assumed to return the same as the list."""
-    for each in every:
-        if call.parts[1] == str(each["id"]):
-            return Answer(each)
-    raise not_found(kind)
 
 
 def _only_comment(call: Call) -> dict[str, list[str]]:

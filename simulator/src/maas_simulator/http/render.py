@@ -1,7 +1,8 @@
 """A machine as JSON: the 81 keys that MAAS 3.7 returns, in lists and single reads alike."""
 
-from maas_simulator.http.hardware import disks_json, hardware_json
+from maas_simulator.http.hardware import hardware_json
 from maas_simulator.http.interface_views import network_json
+from maas_simulator.http.storage_views import storage_json
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record
@@ -15,17 +16,14 @@ TEST_KINDS = ("cpu", "memory", "network", "interface", "other")
 
 def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
     """The machine in full."""
-    disks = disks_json(machine)
     return {
         **_identity(region, machine),
         **_state(machine),
         **network_json(region, machine),
         **_scripts(region, machine),
         **hardware_json(machine),
+        **storage_json(region, machine),
         **_never_set(),
-        "boot_disk": disks[0] if disks else None,
-        "blockdevice_set": disks,
-        "physicalblockdevice_set": disks,
         **region.oddities.machines.get(machine.system_id, {}),
     }
 
@@ -124,9 +122,7 @@ def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
 def _never_set() -> JSON:
     """Fields that no simulated machine sets."""
     nothing = ("parent", "next_sync", "last_sync", "sync_interval")
-    empty = ("volume_groups", "bcaches", "special_filesystems", "virtualblockdevice_set", "cache_sets", "raids")
     return {
         **dict.fromkeys((*nothing, "address_ttl")),
-        **{name: [] for name in empty},
         "disable_ipv4": False,
     }

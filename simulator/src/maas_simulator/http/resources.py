@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
 from maas_simulator.model.fields import RecordForm, find
-from maas_simulator.model.forms import Form
+from maas_simulator.model.forms import Form, last
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import Refusal, forbidden, not_found
 from maas_simulator.model.scripts import JSON
@@ -54,6 +54,23 @@ def for_admins(call: Call) -> None:
     """Raise a 403 for other users, with the words that MAAS has for some operations."""
     if not call.user.is_superuser:
         raise Refusal(403, "This method is reserved for admin users.")
+
+
+def add_tag(call: Call, record: Record) -> None:
+    """Add the tag in the request."""
+    record["tags"] = list(dict.fromkeys([*record["tags"], _tag(call)]))
+
+
+def remove_tag(call: Call, record: Record) -> None:
+    """Remove the tag in the request."""
+    gone = _tag(call)
+    record["tags"] = [tag for tag in record["tags"] if tag != gone]
+
+
+def _tag(call: Call) -> str:
+    if "tag" not in call.form:
+        raise Refusal(400, "No provided tag!")
+    return last(call.form, "tag")
 
 
 NO_FORM: Final = RecordForm("", ())

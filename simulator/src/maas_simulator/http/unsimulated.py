@@ -1,14 +1,11 @@
 """Paths, methods and operations of MAAS 3.7 that are not simulated and return 501."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.model.fields import REQUIRED
-from maas_simulator.model.forms import last
-from maas_simulator.model.refusals import conflict, not_simulated, refused_form
-from maas_simulator.model.statuses import Status
+from maas_simulator.model.refusals import not_simulated
 
 
 @dataclass(frozen=True)
@@ -24,54 +21,22 @@ class NotSimulated:
 
 @dataclass(frozen=True)
 class OnlyChecked(NotSimulated):
-    """The handler of an operation on a machine of which only the checks are simulated.
-
-    ``message`` is MAAS's 409 for a machine with another status than ``statuses``.
-    """
+    """The handler of an operation on a machine of which only the permission is checked."""
 
     permission: str
-    statuses: Collection[Status] = frozenset(Status)
-    message: str = ""
-    required: tuple[str, ...] = ()
 
     def __call__(self, call: Call) -> Answer:
-        """Check the permission, the status and the parameters, and raise the 501."""
-        machine = call.machine()
-        call.check_permission(self.permission, machine)
-        if machine.status not in self.statuses:
-            raise conflict(self.message)
-        if missing := {name: [REQUIRED] for name in self.required if not last(call.form, name)}:
-            raise refused_form(missing)
+        """Check the permission, and raise the 501."""
+        call.check_permission(self.permission, call.machine())
         return super().__call__(call)
 
 
-_READY: Final = frozenset({Status.READY})
-_TESTED: Final = frozenset({Status.READY, Status.FAILED_TESTING})
-_FREE: Final = frozenset({Status.READY, Status.ALLOCATED})
-_RESTORE: Final = "Machine must be in a ready or failed testing state to restore {}"
-_MOUNT: Final = "Cannot {} the filesystem because the machine is not Ready or Allocated."
-_LAYOUT: Final = "Cannot change the storage layout on a machine that is not Ready."
 ONLY_CHECKED: Final[Mapping[tuple[str, str | None], OnlyChecked]] = {
     ("GET", "details"): OnlyChecked("details", "view"),
     ("GET", "get_token"): OnlyChecked("get_token", "admin"),
     ("GET", "get_curtin_config"): OnlyChecked("get_curtin_config", "admin"),
-    ("POST", "clear_default_gateways"): OnlyChecked("clear_default_gateways", "admin"),
-    ("POST", "mount_special"): OnlyChecked(
-        "mount_special", "edit", _FREE, _MOUNT.format("mount"), ("fstype", "mount_point")
-    ),
-    ("POST", "unmount_special"): OnlyChecked(
-        "unmount_special", "edit", _FREE, _MOUNT.format("unmount"), ("mount_point",)
-    ),
-    ("POST", "set_storage_layout"): OnlyChecked("set_storage_layout", "admin", _READY, _LAYOUT, ("storage_layout",)),
-    **{
-        ("POST", name): OnlyChecked(name, "admin", _TESTED, _RESTORE.format(words))
-        for name, words in {
-            "restore_default_configuration": "default networking and storage configuration.",
-            "restore_storage_configuration": "storage configuration.",
-        }.items()
-    },
 }
-"""The operations on one machine of which only the checks are simulated."""
+"""The operations on one machine of which only the permissions are simulated."""
 
 OUTSIDE_THE_API: Final[Mapping[str, str]] = {
     "/MAAS/accounts/": "sessions of MAAS's web interface",
@@ -83,7 +48,6 @@ OUTSIDE_THE_API: Final[Mapping[str, str]] = {
 """Other paths at MAAS's port that are not simulated, by prefix."""
 
 _EDITED, _WHOLE, _LISTED = "PUT DELETE", "GET PUT DELETE", "GET POST"
-_DISK = "POST:format POST:unformat POST:mount POST:unmount POST:add_tag POST:remove_tag"
 _CONTROLLER = "GET:details GET:power_parameters GET:query_power_state POST:power_on POST:power_off POST:test POST:abort"
 
 UNSIMULATED: Final[Mapping[str, str]] = {
@@ -122,22 +86,17 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     "networks/{name}/": (f"{_EDITED} POST:connect_macs POST:disconnect_macs GET:list_connected_macs "),
     "nodes/{system_id}/": "GET:details",
     "nodes/{system_id}/bcache-cache-set/{id}/": _WHOLE,
-    "nodes/{system_id}/bcache-cache-sets/": _LISTED,
+    "nodes/{system_id}/bcache-cache-sets/": "POST",
     "nodes/{system_id}/bcache/{id}/": _WHOLE,
-    "nodes/{system_id}/bcaches/": _LISTED,
-    "nodes/{system_id}/blockdevices/": "POST",
-    "nodes/{system_id}/blockdevices/{id}/": f"{_EDITED} {_DISK} POST:set_boot_disk",
-    "nodes/{system_id}/blockdevices/{device_id}/partition/{id}": f"GET DELETE {_DISK}",
-    "nodes/{system_id}/blockdevices/{device_id}/partitions/": _LISTED,
+    "nodes/{system_id}/bcaches/": "POST",
     "nodes/{system_id}/devices/": "GET",
     "nodes/{system_id}/devices/{device_id}/": "GET DELETE",
     "nodes/{system_id}/raid/{id}/": _WHOLE,
-    "nodes/{system_id}/raids/": _LISTED,
+    "nodes/{system_id}/raids/": "POST",
     "nodes/{system_id}/results/{id}/": _EDITED,
     "nodes/{system_id}/vmfs-datastore/{id}/": _WHOLE,
-    "nodes/{system_id}/vmfs-datastores/": _LISTED,
-    "nodes/{system_id}/volume-group/{id}/": (f"{_WHOLE} POST:create_logical_volume POST:delete_logical_volume"),
-    "nodes/{system_id}/volume-groups/": _LISTED,
+    "nodes/{system_id}/vmfs-datastores/": "POST",
+    "nodes/{system_id}/volume-group/{id}/": "PUT",
     "notifications/": _LISTED,
     "notifications/{id}/": f"{_WHOLE} POST:dismiss",
     "package-repositories/": _LISTED,

@@ -154,6 +154,24 @@ def whole(least: int | None = None, most: int | None = None) -> Reader:
     return read
 
 
+_SIZE: Final = re.compile(r"(-?\d+)([kmgtpe]?)", re.IGNORECASE)
+
+
+def byte_size(least: int, most: int | None = None, percent_of: int = 0) -> Reader:
+    """Read a size in bytes, which may have a unit such as ``G``, or in some forms be a share such as ``50%``."""
+
+    def read(tables: Tables, value: str) -> int:
+        if percent_of and (share := re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", value.strip())):
+            value = str(int(percent_of * float(share[1]) / 100))
+        found = _SIZE.fullmatch(value.strip())
+        if found is None:
+            raise Invalid("Enter a valid value.")
+        factor = 1000 ** " kmgtpe".index(found[2].lower() or " ")
+        return int(whole(least, most)(tables, str(int(found[1]) * factor)))
+
+    return read
+
+
 def boolean(_tables: Tables, value: str) -> bool:
     """Read a boolean, which is loose as in all forms."""
     return is_true(value)

@@ -154,11 +154,6 @@ class SimulatedMachine:
         return self.bmc_down if self.power_type else UNCONFIGURED
 
     @property
-    def storage(self) -> float:
-        """The size of all disks in MB, as MAAS counts it."""
-        return sum(disk.size for disk in self.disks) / 10**6 if self.known else 0.0
-
-    @property
     def installed(self) -> bool:
         """Whether an operating system is installed or being installed."""
         return bool(self.osystem)

@@ -1,7 +1,10 @@
 """The objects of a region other than machines: tables of records, as MAAS's database stores them."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from maas_simulator.model.storage import Storage
 
 Record = dict[str, Any]
 """The stored fields of one object. A field that refers to another object has its id."""
@@ -64,15 +67,23 @@ class Tables(dict[str, Table]):
         # Lower ids are those of machines whose network was never changed.
         "Interface": 10_000_001,
         "StaticIPAddress": 10_000_001,
+        "BlockDevice": 10_000_001,
+        "Partition": 100_000_001,
     }
 
     def __init__(self) -> None:
         super().__init__()
         self.interfaces: dict[str, Table] = {}
         """The interfaces of the machines whose network was changed, by system id."""
+        self.storage: dict[str, Storage] = {}
+        """The storage of the machines whose disks were changed, by system id."""
 
     def __missing__(self, kind: str) -> Table:
         return self.clear_table(kind)
+
+    def take_id(self, kind: str) -> int:
+        """Return an id that no object of this kind has or will have."""
+        return self[kind].take_id()
 
     def clear_table(self, kind: str) -> Table:
         """Replace the objects of a kind by none, and number them from the first id again."""

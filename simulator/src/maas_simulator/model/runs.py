@@ -41,8 +41,8 @@ class RegionOfRun(Protocol):
         """Return the script set of the machine's latest run of this kind."""
         ...
 
-    def store_networks(self, machine: SimulatedMachine) -> None:
-        """Add fabrics for the machine's NICs on unknown networks."""
+    def store_hardware(self, machine: SimulatedMachine) -> None:
+        """Store the network and the disks that the machine reports."""
 
     def image_deployed(self, machine: SimulatedMachine) -> None:
         """Record that the machine's image was deployed now."""

@@ -135,17 +135,16 @@ def pass_script(result: ScriptResult) -> Action:
 
     def act(run: Run) -> None:
         if result.name == LAYOUT_SCRIPT:
-            run.region.store_networks(run.machine)
-            _store_hardware(run.machine)
+            run.region.store_hardware(run.machine)
+            _add_automatic_tags(run.machine)
         result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
         finish_script(run, result, PASSED)
 
     return act
 
 
-def _store_hardware(machine: SimulatedMachine) -> None:
-    """Store the reported hardware. MAAS adds automatic tags: here ``kvm-capable`` for amd64."""
-    machine.laid_out = True
+def _add_automatic_tags(machine: SimulatedMachine) -> None:
+    """Add the tags by which MAAS marks hardware: here ``kvm-capable`` for amd64."""
     if machine.architecture.startswith("amd64") and KVM_TAG not in machine.tag_names:
         machine.tag_names = (KVM_TAG, *machine.tag_names)
 

@@ -17,7 +17,7 @@ from maas_simulator.model.forms import (
 from maas_simulator.model.interfaces import clear_links, interfaces, ip_addresses, is_linked
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.power import NO_TASK_QUEUE
-from maas_simulator.model.refusals import Refusal, conflict, invalid, not_simulated
+from maas_simulator.model.refusals import Refusal, conflict, invalid
 from maas_simulator.model.scripts import (
     BMC_PARAMETERS,
     BMC_SCRIPT,
@@ -40,6 +40,7 @@ from maas_simulator.model.statuses import (
     TESTABLE,
     Status,
 )
+from maas_simulator.model.storage import PHYSICAL, clear_layout, storage_of
 from maas_simulator.operations import reversion, runner, vm_hosts
 from maas_simulator.operations.addresses import assign_addresses
 from maas_simulator.operations.commissioning_stages import commission_stages, test_stages
@@ -124,7 +125,8 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     # MAAS 3.7 removes the layout of disks and NICs at once; the scripts' findings restore it.
     if not loose_boolean(form, "skip_networking"):
         clear_links(region.tables, machine)
-    machine.laid_out = machine.laid_out and loose_boolean(form, "skip_storage")
+    if not loose_boolean(form, "skip_storage"):
+        clear_layout(region.tables, machine)
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
     reversion.start_or_revert(region, machine, commission_stages(scripts, testing), before, warns=username)
@@ -236,12 +238,12 @@ def _check_configured(region: RegionState, machine: SimulatedMachine, *, in_memo
     if not is_linked(nics):
         # the state after a commissioning that could not switch the machine on
         raise invalid("network", "Node has no address family in common with the server")
-    if not machine.disks and not in_memory:
-        raise not_simulated("deploying a machine that has no disks")
-    if not machine.laid_out and not in_memory:
-        raise invalid(
-            "storage", "The machine has no storage layout (MAAS rejects this; the wording is the simulator's)."
-        )
+    storage = storage_of(region.tables, machine)
+    issues = [] if storage.of_type(PHYSICAL) else ["Specify a storage device to be able to deploy this node."]
+    if storage.mounted_at("/") is None:
+        issues.append("Mount the root '/' filesystem to be able to deploy this node.")
+    if issues and not in_memory:
+        raise invalid("storage", *issues)
 
 
 def _check_vm_host_request(region: RegionState, username: str, form: Form, *, in_memory: bool) -> bool:

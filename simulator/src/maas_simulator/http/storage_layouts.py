@@ -1,0 +1,132 @@
+"""Operations on the whole storage of a machine: layouts, special filesystems, and restoring the found configuration."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from maas_simulator.http.calls import Answer, Call, Handler
+from maas_simulator.http.render import machine_json
+from maas_simulator.http.storage_resources import MOUNT, check_change, check_mount_point, refuse
+from maas_simulator.model.fields import Field, Invalid, RecordForm, byte_size, choice, no_such_choice, one_of, text
+from maas_simulator.model.machines import SimulatedMachine
+from maas_simulator.model.records import Record, Tables
+from maas_simulator.model.refusals import Refusal, conflict, not_simulated
+from maas_simulator.model.statuses import Status
+from maas_simulator.model.storage import (
+    BLANK,
+    FLAT,
+    LVM,
+    PHYSICAL,
+    Storage,
+    filesystem,
+    free_space,
+    lay_out,
+    new_uuid,
+    storage_of,
+    stored_storage,
+)
+
+_LAYOUT: Final = RecordForm(
+    "Storage layout",
+    (
+        Field(
+            "storage_layout",
+            one_of("storage_layout", "bcache", BLANK, "custom", FLAT, LVM, "vmfs6", "vmfs7"),
+            required=True,
+        ),
+    ),
+)
+_LEAST_BOOT, _LEAST_ROOT = 10**8, 3 * 10**9
+"""Sizes below which nothing is installed. MAAS's own limits, and its words for them, are not known."""
+
+
+def set_layout(call: Call) -> Answer:
+    """Replace the configuration of all disks by a layout."""
+    machine, tables = call.machine(), call.region.tables
+    call.check_permission("admin", machine)
+    if machine.status is not Status.READY:
+        raise conflict("Cannot change the storage layout on a machine that is not Ready.")
+    layout = _LAYOUT.clean(tables, call.form, None)["storage_layout"]
+    storage = storage_of(tables, machine)
+    values = RecordForm("Storage layout", _parameters(storage)).clean(tables, call.form, None)
+    if layout not in (FLAT, LVM, BLANK) or not storage.devices:
+        raise not_simulated(f"the storage layout {layout} on this machine")
+    _check_sizes(machine, storage, values)
+    lay_out(machine, stored_storage(tables, machine), layout, tables.take_id, values)
+    return Answer(machine_json(call.region, machine))
+
+
+def _parameters(storage: Storage) -> tuple[Field, ...]:
+    disks = storage.of_type(PHYSICAL)
+
+    def root_device(_tables: Tables, value: str) -> int:
+        if value not in (names := [str(each["id"]) for each in disks]):
+            raise Invalid(no_such_choice("root_device", value, names))
+        return int(value)
+
+    size = byte_size(0, percent_of=storage.devices.get(storage.boot_disk or 0, {}).get("size", 0))
+    return (
+        Field("root_device", root_device, default=None),
+        *(Field(name, size, default=None) for name in ("boot_size", "root_size", "lv_size")),
+        *(Field(name, text(255)) for name in ("vg_name", "lv_name")),
+    )
+
+
+def _check_sizes(machine: SimulatedMachine, storage: Storage, values: Record) -> None:
+    disk = storage.devices[values["root_device"] or storage.boot_disk or 0]
+    most = free_space(machine, {**disk, "partitions": [], "filesystem": None}) - 2**29
+    boot, root, volume = values["boot_size"] or _LEAST_BOOT, values["root_size"] or _LEAST_ROOT, values["lv_size"] or 0
+    refuse(boot < _LEAST_BOOT or root < _LEAST_ROOT, "partitions that are too small")
+    refuse(boot + root > most or boot + volume > min(most, values["root_size"] or most), "sizes that are too large")
+
+
+def _special(operation: str, form: RecordForm, change: Callable[[Tables, Storage, Record], None]) -> Handler:
+    def act(call: Call) -> Answer:
+        machine, tables = call.machine(), call.region.tables
+        check_change(call, machine, f"{operation} the filesystem")
+        change(tables, stored_storage(tables, machine), form.clean(tables, call.form, None))
+        return Answer(machine_json(call.region, machine))
+
+    return act
+
+
+def _mount(tables: Tables, storage: Storage, values: Record) -> None:
+    check_mount_point(storage, values["mount_point"])
+    storage.special.append(filesystem(new_uuid("filesystem", tables.take_id("Filesystem")), **values))
+
+
+def _unmount(_tables: Tables, storage: Storage, values: Record) -> None:
+    left = [each for each in storage.special if each["mount_point"] != values["mount_point"]]
+    refuse(len(left) == len(storage.special), "unmounting where nothing is mounted")
+    storage.special = left
+
+
+def _restore(words: str, statuses: Collection[Status], names: str = "ready or failed testing") -> Handler:
+    """Fail like MAAS, which reads what it restores from the output of commissioning: here, it has no resources."""
+
+    def restore(call: Call) -> Answer:
+        machine = call.machine()
+        call.check_permission("admin", machine)
+        if machine.status not in statuses:
+            raise conflict(f"Machine must be in a {names} state to restore {words}")
+        raise Refusal(500, "No resources found from commissioning output")
+
+    return restore
+
+
+_TESTED: Final = frozenset({Status.READY, Status.FAILED_TESTING})
+MACHINE_OPERATIONS: Final[Mapping[tuple[str, str | None], Handler]] = {
+    ("POST", "set_storage_layout"): set_layout,
+    ("POST", "mount_special"): _special(
+        "mount",
+        RecordForm("Filesystem", (Field("fstype", choice("tmpfs", "ramfs"), required=True), *MOUNT.fields)),
+        _mount,
+    ),
+    ("POST", "unmount_special"): _special("unmount", RecordForm("Filesystem", MOUNT.fields[:1]), _unmount),
+    ("POST", "restore_storage_configuration"): _restore("storage configuration.", _TESTED),
+    ("POST", "restore_default_configuration"): _restore("default networking and storage configuration.", _TESTED),
+    ("POST", "restore_networking_configuration"): _restore(
+        "networking configuration.",
+        _TESTED | {Status.NEW, Status.ALLOCATED},
+        "new, ready, allocated, or failed testing",
+    ),
+}

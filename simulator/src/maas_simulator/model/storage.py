@@ -1,0 +1,223 @@
+"""The storage of machines: derived from their disks, and records once it was changed.
+
+A block device has partitions or a filesystem. The filesystem of a device or partition that belongs to a volume group
+names it as its ``group``, and so does a logical volume. The sizes follow from those that MAAS 3.7.3 shows.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Final
+
+from maas_simulator.model.hardware import UEFI, Disk
+from maas_simulator.model.machines import SimulatedMachine
+from maas_simulator.model.records import Record, Table, Tables
+
+PHYSICAL, VIRTUAL = "physical", "virtual"
+FLAT, LVM, BLANK = "flat", "lvm", "blank"
+BLOCK: Final = 4 * 2**20
+"""The unit of partitions and volumes. A device of a volume group loses one to it."""
+_TABLE, _BIOS, _EFI = 5 * 2**20, 2**20, 512 * 2**20
+"""What a partition table takes, in addition to boot without UEFI, and the size of the partition to boot with UEFI."""
+
+NewId = Callable[[str], int]
+"""Returns an id for an object of this kind."""
+
+
+@dataclass
+class Storage:
+    """The storage of a machine as MAAS knows it."""
+
+    devices: Table = field(default_factory=lambda: Table("BlockDevice"))
+    groups: Table = field(default_factory=lambda: Table("VolumeGroup"))
+    special: list[Record] = field(default_factory=list)
+    """The filesystems without a device, such as ``tmpfs``."""
+    boot_disk: int | None = None
+
+    def of_type(self, kind: str) -> list[Record]:
+        """The block devices of a type."""
+        return self.devices.where(type=kind)
+
+    def holders(self) -> Iterator[Record]:
+        """The block devices and partitions, each of which may have a filesystem."""
+        for device in self.devices.values():
+            yield device
+            yield from device["partitions"]
+
+    def members(self, group: Record) -> list[Record]:
+        """The devices and partitions of a volume group."""
+        return [each for each in self.holders() if group_of(each) == group["id"]]
+
+    def mounted_at(self, mount_point: str) -> Record | None:
+        """The filesystem at a mount point."""
+        every = (*self.special, *(each["filesystem"] for each in self.holders() if each["filesystem"]))
+        return next((each for each in every if each["mount_point"] == mount_point), None)
+
+    def clear(self) -> None:
+        """Remove all that is configured on the disks."""
+        for device in self.of_type(VIRTUAL):
+            del self.devices[device["id"]]
+        self.groups.clear()
+        for disk in self.devices.values():
+            disk["partitions"], disk["filesystem"] = [], None
+
+
+def storage_of(tables: Tables, machine: SimulatedMachine) -> Storage:
+    """The storage of a machine, to be read."""
+    return tables.storage.get(machine.system_id) or _derive(machine)
+
+
+def stored_storage(tables: Tables, machine: SimulatedMachine) -> Storage:
+    """The storage of a machine, to be changed."""
+    return tables.storage.setdefault(machine.system_id, storage_of(tables, machine))
+
+
+def group_of(holder: Record) -> int | None:
+    """The volume group to which a device or partition belongs."""
+    group: int | None = holder["filesystem"] and holder["filesystem"]["group"]
+    return group
+
+
+def table_size(machine: SimulatedMachine) -> int:
+    """The space that a partition table takes."""
+    return _TABLE if machine.hardware.boot_method == UEFI else _TABLE + _BIOS
+
+
+def free_space(machine: SimulatedMachine, device: Record) -> int:
+    """The space for new partitions."""
+    partitioned = sum(each["size"] for each in device["partitions"])
+    return 0 if device["filesystem"] else whole_blocks(device["size"] - partitioned - table_size(machine))
+
+
+def whole_blocks(size: int) -> int:
+    """Round down to blocks."""
+    return max(0, size // BLOCK * BLOCK)
+
+
+def group_size(storage: Storage, group: Record) -> int:
+    """The size of a volume group."""
+    return sum(whole_blocks(int(each["size"])) - BLOCK for each in storage.members(group))
+
+
+def group_free(storage: Storage, group: Record) -> int:
+    """The space for new logical volumes."""
+    return group_size(storage, group) - sum(int(each["size"]) for each in storage.devices.where(group=group["id"]))
+
+
+def new_uuid(what: str, number: int) -> str:
+    """Build the UUID of an object."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{what}-{number}.maas"))
+
+
+def filesystem(uuid_: str, fstype: str, label: str | None = None, **mount: str) -> Record:
+    """Build a filesystem, with ``mount_point`` and ``mount_options`` if it is mounted."""
+    nothing = dict.fromkeys(("mount_point", "mount_options", "group"))
+    return {"fstype": fstype, "label": label, "uuid": uuid_, **nothing, **mount}
+
+
+def add_partition(machine: SimulatedMachine, device: Record, number: int, size: int | None = None) -> Record:
+    """Add a partition after the others, by default as large as possible."""
+    places = [each["place"] for each in device["partitions"]]
+    first = 1 if machine.hardware.boot_method == UEFI else 2
+    partition: Record = {
+        "id": number,
+        "place": max(places, default=first - 1) + 1,
+        "size": free_space(machine, device) if size is None else whole_blocks(size),
+        "uuid": new_uuid("partition", number),
+        "bootable": False,
+        "tags": [],
+        "filesystem": None,
+    }
+    device["partitions"].append(partition)
+    return partition
+
+
+def add_device(storage: Storage, number: int, **fields: Any) -> Record:
+    """Add a block device, by default a physical one."""
+    nothing = dict.fromkeys(("model", "serial", "id_path", "firmware_version", "uuid", "numa_node", "group"))
+    device: Record = {**nothing, "type": PHYSICAL, "block_size": 4096, "tags": [], "partitions": [], "filesystem": None}
+    return storage.devices.add(**device | fields | {"id": number})
+
+
+def add_group(storage: Storage, number: int, name: str, members: list[Record]) -> Record:
+    """Make a volume group of devices and partitions."""
+    group = storage.groups.add(id=number, name=name, uuid=new_uuid("volume-group", number))
+    for each in members:
+        each["filesystem"] = filesystem(new_uuid("physical-volume", each["id"]), "lvm-pv") | {"group": number}
+    return group
+
+
+def add_volume(storage: Storage, number: int, group: Record, name: str, size: int | None = None) -> Record:
+    """Add a logical volume to a group, by default as large as possible."""
+    length = group_free(storage, group) if size is None else whole_blocks(size)
+    own = {"type": VIRTUAL, "group": group["id"], "uuid": new_uuid("volume", number)}
+    return add_device(storage, number, name=f"{group['name']}-{name}", size=length, **own)
+
+
+def lay_out(machine: SimulatedMachine, storage: Storage, layout: str, new: NewId, given: Mapping[str, Any]) -> None:
+    """Replace the configuration of the disks by one of MAAS's layouts, with its parameters."""
+    machine.laid_out = True
+    storage.clear()
+    if layout == BLANK or storage.boot_disk is None:
+        return
+    boot = storage.devices[storage.boot_disk]
+    root = storage.devices.get(given.get("root_device") or 0, boot)
+
+    def format_(holder: Record, fstype: str, label: str, mount_point: str) -> None:
+        own = new_uuid(f"filesystem-{label}", holder["id"])
+        holder["filesystem"] = filesystem(own, fstype, label, mount_point=mount_point)
+
+    if machine.hardware.boot_method == UEFI:
+        efi = add_partition(machine, boot, new("Partition"), _EFI)
+        efi["bootable"] = True
+        format_(efi, "fat32", "efi", "/boot/efi")
+    if given.get("boot_size"):
+        first = add_partition(machine, boot, new("Partition"), given["boot_size"])
+        first["bootable"] = True
+        format_(first, "ext4", "boot", "/boot")
+    main = add_partition(machine, root, new("Partition"), given.get("root_size"))
+    if layout == LVM:
+        group = add_group(storage, new("VolumeGroup"), given.get("vg_name") or "vgroot", [main])
+        name = given.get("lv_name") or "lvroot"
+        main = add_volume(storage, new("BlockDevice"), group, name, given.get("lv_size"))
+    format_(main, "ext4", "root", "/")
+
+
+def clear_layout(tables: Tables, machine: SimulatedMachine) -> None:
+    """Remove the layout, as commissioning first does."""
+    machine.laid_out = False
+    if machine.system_id in tables.storage:
+        tables.storage[machine.system_id].clear()
+
+
+def apply_layout(tables: Tables, machine: SimulatedMachine) -> None:
+    """Apply the default layout to a machine without one, as commissioning does."""
+    laid_out, machine.laid_out = machine.laid_out, True
+    if machine.system_id in tables.storage and not laid_out:
+        storage = tables.storage[machine.system_id]
+        if not storage.devices:
+            tables.storage[machine.system_id] = _derive(machine)
+        else:
+            lay_out(machine, storage, FLAT, tables.take_id, {})
+
+
+def _derive(machine: SimulatedMachine) -> Storage:
+    """Derive the storage of a machine whose disks were never changed."""
+    storage, first = Storage(), machine.number * 10
+    for number, disk in enumerate(machine.disks if machine.known else (), first):
+        add_device(storage, number, **_found(disk), numa_node=0)
+    if storage.devices:
+        storage.boot_disk = first
+    if machine.laid_out:
+        numbers = count(first * 10 + 1)
+        lay_out(machine, storage, FLAT, lambda _kind: next(numbers), {})
+    return storage
+
+
+def _found(disk: Disk) -> Record:
+    same = ("name", "size", "model", "serial", "block_size", "firmware_version")
+    return {name: getattr(disk, name) for name in same} | {
+        "tags": list(disk.tags),
+        "id_path": disk.id_path or f"/dev/{disk.name}",
+    }
