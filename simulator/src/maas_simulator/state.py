@@ -22,7 +22,7 @@ from maas_simulator.model.runs import Run
 from maas_simulator.model.schedule import Schedule
 from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptResult, ScriptSet, SetType
 from maas_simulator.model.statuses import ScriptStatus, Status
-from maas_simulator.model.storage import apply_layout
+from maas_simulator.model.storage import apply_layout, track_use
 from maas_simulator.model.variants import Variant
 
 KEPT_SETS = 10
@@ -149,6 +149,7 @@ class RegionState:
     def set_status(self, machine: SimulatedMachine, status: Status) -> None:
         """Change a machine's status and add its DEBUG event. For *Allocated* the event names the owner."""
         before, machine.status = machine.status, status
+        track_use(self.tables, machine)
         whom = f" (to {machine.owner})" if status is Status.ALLOCATED else ""
         self.say(machine, "DEBUG", "Node changed status", f"From '{before.display}' to '{status.display}'{whom}")
 

@@ -77,6 +77,8 @@ def _set_status(scene: Scene, name: str, answer: str) -> None:
     machine = scene.region.machine(name)
     scene.region.end_run(machine)
     machine.status = next(status for status in Status if shown.endswith(f" {status.display}"))
+    # The lab changed the database, where no filesystems were made for a new owner.
+    machine.acquired = machine.acquired and machine.owner is not None
     machine.owner = None if owner == "None" else owner
     if machine.status is Status.DEPLOYED and not machine.osystem:
         machine.osystem, machine.distro_series = "ubuntu", "noble"

@@ -61,6 +61,7 @@ def _machine(number: int, seen: dict[str, Any]) -> SimulatedMachine:
     )
     hardware = {"cpu_count": seen["cpu_count"], "memory": seen["memory"]} if disks else {}
     return SimulatedMachine(
+        acquired=any(each["filesystem"] for disk in disks for each in disk["partitions"]),
         **{name: seen[name] for name in same},
         **hardware,
         number=number,

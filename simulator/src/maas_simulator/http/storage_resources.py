@@ -109,6 +109,8 @@ class StorageOperation:
         words = self.words.format(found.noun)
         check_change(call, found.machine, words, self.permission, self.statuses)
         target = find(call, stored=True)
+        if target.machine.acquired:
+            target.storage.keep()
         return self.change(call, target) or Answer(target.view())
 
 

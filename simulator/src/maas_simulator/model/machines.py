@@ -97,6 +97,8 @@ class SimulatedMachine:
     """The MAC addresses of a machine created through the API; those of others are derived from ``number``."""
     laid_out: bool = True
     """Whether its disks have a storage layout. Commissioning first removes it."""
+    acquired: bool = False
+    """Whether its disks are in use: from its allocation until its release begins."""
     linked: bool = True
     """Whether its NICs are linked to subnets. Commissioning first removes the links."""
     enable_ssh: bool = False
@@ -124,6 +126,7 @@ class SimulatedMachine:
     """Its script sets, oldest first."""
 
     def __post_init__(self) -> None:
+        self.acquired = self.acquired or self.status in HELD
         self.discovered_address = self.discovered_address or discovered_address(BOOT_NETWORK, self.number)
         self.own_address = self.own_address or own_address(BOOT_NETWORK, self.number)
 
@@ -173,8 +176,8 @@ class SimulatedMachine:
 
     @property
     def mounted(self) -> bool:
-        """Whether its file systems are shown. MAAS hides them during most transitions."""
-        return self.status in AT_REST | HELD or (self.status is not Status.RELEASING and self.previous_status in HELD)
+        """Whether its filesystems are shown. While it is in use, those count that it got when it was acquired."""
+        return self.status in AT_REST or self.acquired
 
     def switch(self, state: str) -> None:
         """Switch the machine ``on`` or ``off``, with MAAS's knowledge."""

@@ -105,11 +105,9 @@ HELD = frozenset(
         Status.DEPLOYING,
         Status.DEPLOYED,
         Status.FAILED_DEPLOYMENT,
-        Status.DISK_ERASING,
-        Status.FAILED_DISK_ERASING,
     }
 )
-"""Statuses in which a user owns a machine with its disks."""
+"""Statuses in which the disks of a machine are in use."""
 
 BREAKABLE = frozenset(Status) - {Status.BROKEN}
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from maas_simulator.model.hardware import UEFI, Disk
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.records import Record, Table, Tables
+from maas_simulator.model.statuses import Status
 
 PHYSICAL, VIRTUAL = "physical", "virtual"
 FLAT, LVM, BLANK = "flat", "lvm", "blank"
@@ -20,6 +21,8 @@ BLOCK: Final = 4 * 2**20
 """The unit of partitions and volumes. A device of a volume group loses one to it."""
 _TABLE, _BIOS, _EFI = 5 * 2**20, 2**20, 512 * 2**20
 """What a partition table takes, in addition to boot without UEFI, and the size of the partition to boot with UEFI."""
+
+_NOT_IN_USE: Final = frozenset({Status.NEW, Status.READY, Status.BROKEN, Status.RELEASING})
 
 NewId = Callable[[str], int]
 """Returns an id for an object of this kind."""
@@ -34,6 +37,8 @@ class Storage:
     special: list[Record] = field(default_factory=list)
     """The filesystems without a device, such as ``tmpfs``."""
     boot_disk: int | None = None
+    kept: list[tuple[Record, Record | None]] | None = None
+    """The filesystems that devices and partitions get back on release, if they were changed since the allocation."""
 
     def of_type(self, kind: str) -> list[Record]:
         """The block devices of a type."""
@@ -54,6 +59,13 @@ class Storage:
         every = (*self.special, *(each["filesystem"] for each in self.holders() if each["filesystem"]))
         return next((each for each in every if each["mount_point"] == mount_point), None)
 
+    def keep(self) -> None:
+        """Keep the filesystems for the release: MAAS changes copies while a machine is in use."""
+        if self.kept is None:
+            self.kept = [(each, each["filesystem"]) for each in self.holders()]
+            for each, before in self.kept:
+                each["filesystem"] = before and dict(before)
+
     def clear(self) -> None:
         """Remove all that is configured on the disks."""
         for device in self.of_type(VIRTUAL):
@@ -71,6 +83,19 @@ def storage_of(tables: Tables, machine: SimulatedMachine) -> Storage:
 def stored_storage(tables: Tables, machine: SimulatedMachine) -> Storage:
     """The storage of a machine, to be changed."""
     return tables.storage.setdefault(machine.system_id, storage_of(tables, machine))
+
+
+def track_use(tables: Tables, machine: SimulatedMachine) -> None:
+    """Follow the machine's status: its disks are in use from its allocation until its release begins."""
+    if machine.status is Status.ALLOCATED:
+        machine.acquired = True
+    elif machine.status in _NOT_IN_USE:
+        machine.acquired = False
+        storage = tables.storage.get(machine.system_id)
+        if storage is not None and storage.kept is not None:
+            for holder, before in storage.kept:
+                holder["filesystem"] = before
+            storage.kept = None
 
 
 def group_of(holder: Record) -> int | None:

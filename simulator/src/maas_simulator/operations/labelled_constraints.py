@@ -7,11 +7,12 @@ from itertools import permutations
 from typing import Final
 
 from maas_simulator.model.fields import Invalid
-from maas_simulator.model.hardware import GIGABYTE, Disk
+from maas_simulator.model.hardware import GIGABYTE
 from maas_simulator.model.interfaces import interfaces as interfaces_of
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.records import Tables
+from maas_simulator.model.records import Record, Tables
 from maas_simulator.model.refusals import not_simulated
+from maas_simulator.model.storage import storage_of
 from maas_simulator.state import RegionState
 
 Found = dict[str, list[int]]
@@ -36,13 +37,12 @@ class _WantedDisk:
     size: float
     tags: frozenset[str]
 
-    def fits(self, disk: Disk) -> bool:
-        return disk.size >= self.size and self.tags <= set(disk.tags)
+    def fits(self, disk: Record) -> bool:
+        return bool(disk["size"] >= self.size) and self.tags <= set(disk["tags"])
 
 
 def storage(region: RegionState, text: str) -> Labelled:
     """Parse ``root:50(ssd),100``: a separate disk for each, with a minimum size in GB and with these tags."""
-    del region
     if _DISKS.fullmatch(text) is None:
         raise Invalid(f'Malformed storage constraint, "{text}".')
     wanted = [
@@ -51,10 +51,10 @@ def storage(region: RegionState, text: str) -> Labelled:
     ]
 
     def find(machine: SimulatedMachine) -> Found | None:
-        for chosen in permutations(range(len(machine.disks) if machine.known else 0), len(wanted)):
+        for chosen in permutations(storage_of(region.tables, machine).devices.values(), len(wanted)):
             pairs = list(zip(wanted, chosen, strict=True))
-            if all(each.fits(machine.disks[index]) for each, index in pairs):
-                return {each.label: [machine.number * 10 + index] for each, index in pairs if each.label}
+            if all(each.fits(disk) for each, disk in pairs):
+                return {each.label: [disk["id"]] for each, disk in pairs if each.label}
         return None
 
     return find
