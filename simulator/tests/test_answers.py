@@ -166,9 +166,11 @@ def test_a_machine_is_not_deployed_without_a_network_or_a_layout_of_its_disks(
 ) -> None:
     machine = region.machine("node02")
     machine.laid_out = False
-    assert list(admin.op("node02", "deploy").json()) == ["storage"]
+    root = "Mount the root '/' filesystem to be able to deploy this node."
+    assert admin.op("node02", "deploy").json() == {"storage": [root]}
     machine.disks = ()
-    assert admin.op("node02", "deploy").status_code == 501
+    disk = "Specify a storage device to be able to deploy this node."
+    assert admin.op("node02", "deploy").json() == {"storage": [disk, root]}
     machine.linked = False
     refused = admin.op("node02", "deploy", ephemeral_deploy="true")
     words = "Node has no address family in common with the server"

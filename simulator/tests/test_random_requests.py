@@ -17,6 +17,8 @@ ERRORS_OF_MAAS = (
     "failed to detect a valid IP address from",
     "invalid literal for int() with base 10:",
     "Error determining BMC task queue",
+    "No resources found from commissioning output",
+    "PartitionTable matching query does not exist.",
 )
 """The beginnings of the 500s that MAAS itself sends, each of them recorded."""
 

@@ -401,7 +401,12 @@ ENDPOINTS: Final = (
         },
     ),
     *(
-        Endpoint(path, f"{_NODE}{path}/", {("GET", None): _none})
-        for path in ("raids", "bcaches", "bcache-cache-sets", "vmfs-datastores")
+        Endpoint(name, f"{_NODE}{path}/", {("GET", None): _none})
+        for name, path in (
+            ("Raids", "raids"),
+            ("Bcaches", "bcaches"),
+            ("BcacheCacheSets", "bcache-cache-sets"),
+            ("VmfsDatastores", "vmfs-datastores"),
+        )
     ),
 )
