@@ -149,7 +149,7 @@ class RegionState:
     def set_status(self, machine: SimulatedMachine, status: Status) -> None:
         """Change a machine's status and add its DEBUG event. For *Allocated* the event names the owner."""
         before, machine.status = machine.status, status
-        track_use(self.tables, machine)
+        track_use(machine)
         whom = f" (to {machine.owner})" if status is Status.ALLOCATED else ""
         self.say(machine, "DEBUG", "Node changed status", f"From '{before.display}' to '{status.display}'{whom}")
 
@@ -230,7 +230,6 @@ class RegionState:
         """Delete a machine and end its operation."""
         self.end_run(machine)
         self.tables.interfaces.pop(machine.system_id, None)
-        self.tables.storage.pop(machine.system_id, None)
         del self.machines[machine.system_id]
 
     def _last_runtime(self, machine: SimulatedMachine, name: str) -> float | None:

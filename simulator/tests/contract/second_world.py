@@ -8,12 +8,12 @@ from typing import Any
 
 from maas_simulator import SimulatedMachine, SimulatedRegion, Status, User
 from maas_simulator.http.storage_views import SHOWN as DEVICE
+from maas_simulator.model.disks import Storage
 from maas_simulator.model.events import Event
 from maas_simulator.model.hardware import SIMULATED, Disk, Hardware
 from maas_simulator.model.records import Table
 from maas_simulator.model.scripts import ScriptResult, SetType
 from maas_simulator.model.statuses import ScriptStatus
-from maas_simulator.model.storage import Storage
 from simulator.tests.contract.recording import HERE
 from simulator.tests.contract.second_collections import load_collections
 from simulator.tests.contract.users import RecordedUser
@@ -35,7 +35,7 @@ def second_region() -> SimulatedRegion:
     for number, machine in enumerate(seen["gets"]["machines/"], 1):
         region.machines[machine["system_id"]] = _machine(number, machine)
         region.tables.interfaces[machine["system_id"]] = _interfaces(machine)
-        region.tables.storage[machine["system_id"]] = _storage(machine)
+        region.machines[machine["system_id"]].storage = _storage(machine)
     for event in seen["events"]:
         region.log.append(_event(event))
     _add_results(region)

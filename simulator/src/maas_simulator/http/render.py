@@ -22,7 +22,7 @@ def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
         **network_json(region, machine),
         **_scripts(region, machine),
         **hardware_json(machine),
-        **storage_json(region, machine),
+        **storage_json(machine),
         **_never_set(),
         **region.oddities.machines.get(machine.system_id, {}),
     }

@@ -5,7 +5,9 @@ from typing import Final
 
 from maas_simulator.http.calls import Answer, Call, Handler
 from maas_simulator.http.render import machine_json
-from maas_simulator.http.storage_resources import MOUNT, check_change, check_mount_point, refuse
+from maas_simulator.http.storage_resources import MOUNT, check_mount_point
+from maas_simulator.http.storage_targets import check_change, refuse
+from maas_simulator.model.disks import PHYSICAL, Storage
 from maas_simulator.model.fields import Field, Invalid, RecordForm, byte_size, choice, no_such_choice, one_of, text
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.records import Record, Tables
@@ -15,8 +17,6 @@ from maas_simulator.model.storage import (
     BLANK,
     FLAT,
     LVM,
-    PHYSICAL,
-    Storage,
     filesystem,
     free_space,
     lay_out,
@@ -46,12 +46,12 @@ def set_layout(call: Call) -> Answer:
     if machine.status is not Status.READY:
         raise conflict("Cannot change the storage layout on a machine that is not Ready.")
     layout = _LAYOUT.clean(tables, call.form, None)["storage_layout"]
-    storage = storage_of(tables, machine)
+    storage = storage_of(machine)
     values = RecordForm("Storage layout", _parameters(storage)).clean(tables, call.form, None)
     if layout not in (FLAT, LVM, BLANK) or not storage.devices:
         raise not_simulated(f"the storage layout {layout} on this machine")
     _check_sizes(machine, storage, values)
-    lay_out(machine, stored_storage(tables, machine), layout, tables.take_id, values)
+    lay_out(machine, stored_storage(machine), layout, tables.take_id, values)
     return Answer(machine_json(call.region, machine))
 
 
@@ -83,7 +83,7 @@ def _special(operation: str, form: RecordForm, change: Callable[[Tables, Storage
     def act(call: Call) -> Answer:
         machine, tables = call.machine(), call.region.tables
         check_change(call, machine, f"{operation} the filesystem")
-        change(tables, stored_storage(tables, machine), form.clean(tables, call.form, None))
+        change(tables, stored_storage(machine), form.clean(tables, call.form, None))
         return Answer(machine_json(call.region, machine))
 
     return act

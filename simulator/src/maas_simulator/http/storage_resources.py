@@ -3,25 +3,22 @@
 MAAS's words for some conflicts are not known, such as formatting what is mounted: those are not simulated.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
 from maas_simulator.http.resources import DELETED, add_tag, remove_tag
-from maas_simulator.http.storage_views import device_json, group_json, partition_json
+from maas_simulator.http.storage_targets import READY, Change, StorageOperation, Target, find, refuse
+from maas_simulator.http.storage_views import device_json, group_json
+from maas_simulator.model.disks import PHYSICAL, VIRTUAL, Storage, group_of
 from maas_simulator.model.fields import Field, Invalid, RecordForm, boolean, byte_size, choice, listed, text, whole
 from maas_simulator.model.forms import last
-from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.records import Record, Tables
-from maas_simulator.model.refusals import Refusal, conflict, forbidden, invalid, not_found, not_simulated
-from maas_simulator.model.scripts import JSON
+from maas_simulator.model.refusals import Refusal, invalid
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.storage import (
     BLOCK,
-    PHYSICAL,
-    VIRTUAL,
-    Storage,
     add_device,
     add_group,
     add_partition,
@@ -29,14 +26,8 @@ from maas_simulator.model.storage import (
     filesystem,
     free_space,
     group_free,
-    group_of,
     new_uuid,
-    storage_of,
-    stored_storage,
 )
-
-READY: Final = frozenset({Status.READY})
-FREE: Final = frozenset({Status.READY, Status.ALLOCATED})
 
 _UUID: Final = Field("uuid", text(36, r"[0-9a-fA-F-]{36}"), default=None)
 _DEVICE: Final = RecordForm(
@@ -59,103 +50,6 @@ _FORMAT: Final = RecordForm(
 MOUNT: Final = RecordForm(
     "Filesystem", (Field("mount_point", text(4096, r"/.*|none"), required=True), Field("mount_options", text()))
 )
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a path names: the storage of a machine, and a volume group, block device or partition there."""
-
-    machine: SimulatedMachine
-    storage: Storage
-    group: Record | None = None
-    device: Record | None = None
-    partition: Record | None = None
-
-    @property
-    def record(self) -> Record:
-        """The object itself."""
-        return self.partition or self.device or self.group or {}
-
-    @property
-    def noun(self) -> str:
-        """The name in MAAS's messages."""
-        return "partition" if self.partition else "block device"
-
-    def view(self) -> JSON:
-        """The object as JSON."""
-        if self.group is not None:
-            return group_json(self.machine, self.storage, self.group)
-        if self.device is not None and self.partition is not None:
-            return partition_json(self.machine, self.storage, self.device, self.partition)
-        return device_json(self.machine, self.storage, self.record)
-
-
-Change = Callable[[Call, Target], Answer | None]
-"""Carries out an operation, and returns the answer unless it is the object."""
-
-
-@dataclass(frozen=True)
-class StorageOperation:
-    """An operation on the storage of a machine. MAAS's 409 has the ``words``, with the kind of object for ``{}``."""
-
-    change: Change
-    words: str
-    permission: str = "edit"
-    statuses: Collection[Status] = FREE
-
-    def __call__(self, call: Call) -> Answer:
-        """Check who may do this and when, and do it."""
-        found = find(call)
-        words = self.words.format(found.noun)
-        check_change(call, found.machine, words, self.permission, self.statuses)
-        target = find(call, stored=True)
-        if target.machine.acquired:
-            target.storage.keep()
-        return self.change(call, target) or Answer(target.view())
-
-
-def check_change(
-    call: Call, machine: SimulatedMachine, words: str, permission: str = "edit", statuses: Collection[Status] = FREE
-) -> None:
-    """Check who may change storage, and when. Only superusers change that of a *Ready* machine."""
-    call.check_permission(permission, machine)
-    if machine.status not in statuses:
-        names = "Ready or Allocated" if Status.ALLOCATED in statuses else "Ready"
-        raise conflict(f"Cannot {words} because the machine is not {names}.")
-    if machine.status is Status.READY and not call.user.is_superuser:
-        raise forbidden()
-
-
-def find(call: Call, *, stored: bool = False) -> Target:
-    """Find what the path names."""
-    kind = "VolumeGroup" if "/volume-group/" in call.path else "BlockDevice"
-    machine = call.machine("Machine" if len(call.parts) == 1 else kind)
-    storage = (stored_storage if stored else storage_of)(call.region.tables, machine)
-    target = Target(machine, storage)
-    if len(call.parts) == 1:
-        return target
-    found = _named(kind, (storage.groups if kind == "VolumeGroup" else storage.devices).values(), call.parts[1])
-    if kind == "VolumeGroup":
-        return replace(target, group=found)
-    target = replace(target, device=found)
-    if "/partition/" not in call.path:
-        return target
-    if not found["partitions"]:
-        raise not_found("PartitionTable")
-    return replace(target, partition=_named("Partition", found["partitions"], call.parts[2]))
-
-
-def _named(kind: str, records: Collection[Record], name: str) -> Record:
-    for each in records:
-        if name in (str(each["id"]), each.get("name")):
-            return each
-    raise not_found(kind)
-
-
-def refuse(condition: object, what: str) -> None:
-    """Stand for a rejection whose words are not known."""
-    if condition:
-        raise not_simulated(f"MAAS's rejection of {what}")
 
 
 def check_mount_point(storage: Storage, mount_point: str) -> None:

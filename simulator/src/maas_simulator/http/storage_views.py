@@ -1,21 +1,11 @@
 """The storage of machines as JSON: block devices, partitions and volume groups."""
 
+from maas_simulator.model.disks import PHYSICAL, VIRTUAL, Storage, group_of
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record
 from maas_simulator.model.scripts import JSON
-from maas_simulator.model.storage import (
-    PHYSICAL,
-    VIRTUAL,
-    Storage,
-    free_space,
-    group_free,
-    group_of,
-    group_size,
-    storage_of,
-    table_size,
-)
-from maas_simulator.state import RegionState
+from maas_simulator.model.storage import free_space, group_free, group_size, storage_of, table_size
 
 SHOWN = (
     *("id", "name", "type", "size", "block_size", "tags", "model", "serial", "id_path", "uuid", "numa_node"),
@@ -24,9 +14,9 @@ SHOWN = (
 _FILESYSTEM = ("fstype", "label", "uuid", "mount_point", "mount_options")
 
 
-def storage_json(region: RegionState, machine: SimulatedMachine) -> JSON:
+def storage_json(machine: SimulatedMachine) -> JSON:
     """The fields of a machine that show its storage."""
-    storage = storage_of(region.tables, machine)
+    storage = storage_of(machine)
     devices: dict[int, JSON] = {number: device_json(machine, storage, each) for number, each in storage.devices.items()}
     kinds: dict[str, list[JSON]] = {
         kind: [devices[each["id"]] for each in storage.of_type(kind)] for kind in (PHYSICAL, VIRTUAL)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
+from maas_simulator.model.disks import Storage
 from maas_simulator.model.hardware import GIGABYTE, SIMULATED, Disk, Hardware
 from maas_simulator.model.networks import BOOT_NETWORK, RACK, discovered_address, own_address
 from maas_simulator.model.power import UNCONFIGURED, BmcFailure
@@ -95,6 +96,8 @@ class SimulatedMachine:
     """Whether it has its own address: from the start of a deployment until its release."""
     macs: tuple[str, ...] = ()
     """The MAC addresses of a machine created through the API; those of others are derived from ``number``."""
+    storage: Storage | None = None
+    """Its storage, once it was changed."""
     laid_out: bool = True
     """Whether its disks have a storage layout. Commissioning first removes it."""
     acquired: bool = False

@@ -1,10 +1,7 @@
 """The objects of a region other than machines: tables of records, as MAAS's database stores them."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
-
-if TYPE_CHECKING:
-    from maas_simulator.model.storage import Storage
+from typing import Any, ClassVar
 
 Record = dict[str, Any]
 """The stored fields of one object. A field that refers to another object has its id."""
@@ -75,8 +72,6 @@ class Tables(dict[str, Table]):
         super().__init__()
         self.interfaces: dict[str, Table] = {}
         """The interfaces of the machines whose network was changed, by system id."""
-        self.storage: dict[str, Storage] = {}
-        """The storage of the machines whose disks were changed, by system id."""
 
     def __missing__(self, kind: str) -> Table:
         return self.clear_table(kind)

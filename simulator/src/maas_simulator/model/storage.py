@@ -5,17 +5,16 @@ names it as its ``group``, and so does a logical volume. The sizes follow from t
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Final
 
+from maas_simulator.model.disks import PHYSICAL, VIRTUAL, Storage
 from maas_simulator.model.hardware import UEFI, Disk
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.records import Record, Table, Tables
+from maas_simulator.model.records import Record, Tables
 from maas_simulator.model.statuses import Status
 
-PHYSICAL, VIRTUAL = "physical", "virtual"
 FLAT, LVM, BLANK = "flat", "lvm", "blank"
 BLOCK: Final = 4 * 2**20
 """The unit of partitions and volumes. A device of a volume group loses one to it."""
@@ -28,80 +27,25 @@ NewId = Callable[[str], int]
 """Returns an id for an object of this kind."""
 
 
-@dataclass
-class Storage:
-    """The storage of a machine as MAAS knows it."""
-
-    devices: Table = field(default_factory=lambda: Table("BlockDevice"))
-    groups: Table = field(default_factory=lambda: Table("VolumeGroup"))
-    special: list[Record] = field(default_factory=list)
-    """The filesystems without a device, such as ``tmpfs``."""
-    boot_disk: int | None = None
-    kept: list[tuple[Record, Record | None]] | None = None
-    """The filesystems that devices and partitions get back on release, if they were changed since the allocation."""
-
-    def of_type(self, kind: str) -> list[Record]:
-        """The block devices of a type."""
-        return self.devices.where(type=kind)
-
-    def holders(self) -> Iterator[Record]:
-        """The block devices and partitions, each of which may have a filesystem."""
-        for device in self.devices.values():
-            yield device
-            yield from device["partitions"]
-
-    def members(self, group: Record) -> list[Record]:
-        """The devices and partitions of a volume group."""
-        return [each for each in self.holders() if group_of(each) == group["id"]]
-
-    def mounted_at(self, mount_point: str) -> Record | None:
-        """The filesystem at a mount point."""
-        every = (*self.special, *(each["filesystem"] for each in self.holders() if each["filesystem"]))
-        return next((each for each in every if each["mount_point"] == mount_point), None)
-
-    def keep(self) -> None:
-        """Keep the filesystems for the release: MAAS changes copies while a machine is in use."""
-        if self.kept is None:
-            self.kept = [(each, each["filesystem"]) for each in self.holders()]
-            for each, before in self.kept:
-                each["filesystem"] = before and dict(before)
-
-    def clear(self) -> None:
-        """Remove all that is configured on the disks."""
-        for device in self.of_type(VIRTUAL):
-            del self.devices[device["id"]]
-        self.groups.clear()
-        for disk in self.devices.values():
-            disk["partitions"], disk["filesystem"] = [], None
-
-
-def storage_of(tables: Tables, machine: SimulatedMachine) -> Storage:
+def storage_of(machine: SimulatedMachine) -> Storage:
     """The storage of a machine, to be read."""
-    return tables.storage.get(machine.system_id) or _derive(machine)
+    return machine.storage or _derive(machine)
 
 
-def stored_storage(tables: Tables, machine: SimulatedMachine) -> Storage:
+def stored_storage(machine: SimulatedMachine) -> Storage:
     """The storage of a machine, to be changed."""
-    return tables.storage.setdefault(machine.system_id, storage_of(tables, machine))
+    machine.storage = storage_of(machine)
+    return machine.storage
 
 
-def track_use(tables: Tables, machine: SimulatedMachine) -> None:
+def track_use(machine: SimulatedMachine) -> None:
     """Follow the machine's status: its disks are in use from its allocation until its release begins."""
     if machine.status is Status.ALLOCATED:
         machine.acquired = True
     elif machine.status in _NOT_IN_USE:
         machine.acquired = False
-        storage = tables.storage.get(machine.system_id)
-        if storage is not None and storage.kept is not None:
-            for holder, before in storage.kept:
-                holder["filesystem"] = before
-            storage.kept = None
-
-
-def group_of(holder: Record) -> int | None:
-    """The volume group to which a device or partition belongs."""
-    group: int | None = holder["filesystem"] and holder["filesystem"]["group"]
-    return group
+        if machine.storage is not None:
+            machine.storage.give_back()
 
 
 def table_size(machine: SimulatedMachine) -> int:
@@ -209,22 +153,20 @@ def lay_out(machine: SimulatedMachine, storage: Storage, layout: str, new: NewId
     format_(main, "ext4", "root", "/")
 
 
-def clear_layout(tables: Tables, machine: SimulatedMachine) -> None:
+def clear_layout(machine: SimulatedMachine) -> None:
     """Remove the layout, as commissioning first does."""
     machine.laid_out = False
-    if machine.system_id in tables.storage:
-        tables.storage[machine.system_id].clear()
+    if machine.storage is not None:
+        machine.storage.clear()
 
 
 def apply_layout(tables: Tables, machine: SimulatedMachine) -> None:
     """Apply the default layout to a machine without one, as commissioning does."""
-    laid_out, machine.laid_out = machine.laid_out, True
-    if machine.system_id in tables.storage and not laid_out:
-        storage = tables.storage[machine.system_id]
-        if not storage.devices:
-            tables.storage[machine.system_id] = _derive(machine)
-        else:
-            lay_out(machine, storage, FLAT, tables.take_id, {})
+    if not machine.laid_out and machine.storage is not None and machine.storage.devices:
+        lay_out(machine, machine.storage, FLAT, tables.take_id, {})
+    elif not machine.laid_out:
+        machine.storage = None
+    machine.laid_out = True
 
 
 def _derive(machine: SimulatedMachine) -> Storage:

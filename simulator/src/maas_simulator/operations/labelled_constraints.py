@@ -43,6 +43,7 @@ class _WantedDisk:
 
 def storage(region: RegionState, text: str) -> Labelled:
     """Parse ``root:50(ssd),100``: a separate disk for each, with a minimum size in GB and with these tags."""
+    del region
     if _DISKS.fullmatch(text) is None:
         raise Invalid(f'Malformed storage constraint, "{text}".')
     wanted = [
@@ -51,7 +52,7 @@ def storage(region: RegionState, text: str) -> Labelled:
     ]
 
     def find(machine: SimulatedMachine) -> Found | None:
-        for chosen in permutations(storage_of(region.tables, machine).devices.values(), len(wanted)):
+        for chosen in permutations(storage_of(machine).devices.values(), len(wanted)):
             pairs = list(zip(wanted, chosen, strict=True))
             if all(each.fits(disk) for each, disk in pairs):
                 return {each.label: [disk["id"]] for each, disk in pairs if each.label}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from maas_simulator.model.disks import PHYSICAL
 from maas_simulator.model.forms import (
     Form,
     check_bridges,
@@ -40,7 +41,7 @@ from maas_simulator.model.statuses import (
     TESTABLE,
     Status,
 )
-from maas_simulator.model.storage import PHYSICAL, clear_layout, storage_of
+from maas_simulator.model.storage import clear_layout, storage_of
 from maas_simulator.operations import reversion, runner, vm_hosts
 from maas_simulator.operations.addresses import assign_addresses
 from maas_simulator.operations.commissioning_stages import commission_stages, test_stages
@@ -126,7 +127,7 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     if not loose_boolean(form, "skip_networking"):
         clear_links(region.tables, machine)
     if not loose_boolean(form, "skip_storage"):
-        clear_layout(region.tables, machine)
+        clear_layout(machine)
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
     reversion.start_or_revert(region, machine, commission_stages(scripts, testing), before, warns=username)
@@ -238,7 +239,7 @@ def _check_configured(region: RegionState, machine: SimulatedMachine, *, in_memo
     if not is_linked(nics):
         # the state after a commissioning that could not switch the machine on
         raise invalid("network", "Node has no address family in common with the server")
-    storage = storage_of(region.tables, machine)
+    storage = storage_of(machine)
     issues = [] if storage.of_type(PHYSICAL) else ["Specify a storage device to be able to deploy this node."]
     if storage.mounted_at("/") is None:
         issues.append("Mount the root '/' filesystem to be able to deploy this node.")
