@@ -451,10 +451,10 @@ def test_machines_are_allocated_by_disks_and_networks(admin: Any, form: dict[str
         ({"pod": "nohost"}, 409),
         ({"storage": "xyz"}, 400),
         ({"storage": "50"}, 501),
-        ({"interfaces": "lan:space=dmz"}, 501),
+        ({"interfaces": "lan:space=dmz"}, 409),
         ({"interfaces": "lan"}, 501),
-        ({"subnets": "space:dmz"}, 501),
-        ({"fabrics": "nofabric"}, 501),
+        ({"subnets": "space:dmz"}, 400),
+        ({"fabrics": "nofabric"}, 409),
         ({"devices": "vendor_id=8086"}, 501),
     ],
 )

@@ -281,7 +281,8 @@ def reserve_ip(call: Call) -> Answer:
         best_subnet(call.region, values["ip"]) if values["ip"] else None
     )
     if subnet is None:
-        raise not_simulated("MAAS's error for an address without a subnet")
+        words = "No subnet is given, and none has the IP address (MAAS rejects this; the wording is the simulator's)."
+        raise Refusal(400, words)
     ip = values["ip"] or next_free(call.region, subnet)
     if ip_address(ip) not in ip_network(subnet["cidr"]):
         raise Refusal(400, f"{ip} is not within subnet CIDR: {subnet['cidr']}")

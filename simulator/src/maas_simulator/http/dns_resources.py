@@ -13,7 +13,7 @@ from maas_simulator.model.fields import Field, Invalid, RecordForm, boolean, cho
 from maas_simulator.model.forms import Form, each, last
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Tables
-from maas_simulator.model.refusals import Refusal, not_found
+from maas_simulator.model.refusals import Refusal, not_found, not_simulated
 from maas_simulator.model.scripts import JSON
 from maas_simulator.operations.addresses import best_subnet
 from maas_simulator.state import RegionState
@@ -47,6 +47,8 @@ def _name_errors(name: str) -> Iterator[str]:
 def _check_domain_deletion(call: Call, domain: Record) -> None:
     if domain_json(call.region, domain)["is_default"]:
         raise Refusal(400, "This domain is the default domain, it cannot be deleted.")
+    if domain["id"] == 0:
+        raise not_simulated("deleting a domain that has machines")
     for name in call.region.tables["DNSResource"].where(domain=domain["id"]):
         _delete_name(call, name)
         del call.region.tables["DNSResource"][name["id"]]

@@ -6,7 +6,7 @@ from typing import Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
 from maas_simulator.http.interface_forms import InterfaceForm, connect
-from maas_simulator.http.interface_views import children, interface_json
+from maas_simulator.http.interface_views import children, interface_json, interfaces_json
 from maas_simulator.http.render import machine_json
 from maas_simulator.http.resources import DELETED
 from maas_simulator.model.fields import (
@@ -56,9 +56,7 @@ Change = Callable[[Call, SimulatedMachine, Record], None]
 
 def list_interfaces(call: Call) -> Answer:
     """The interfaces of a machine."""
-    machine = call.machine("Node")
-    nics = interfaces(call.region.tables, machine)
-    return Answer([interface_json(call.region, machine, nics, nic) for nic in nics.values()])
+    return Answer(interfaces_json(call.region, call.machine("Node")))
 
 
 def read_interface(call: Call) -> Answer:
@@ -76,7 +74,7 @@ def _find(call: Call, nics: Table) -> Record:
 
 
 def _shown(call: Call, machine: SimulatedMachine, nic: Record) -> Answer:
-    return Answer(interface_json(call.region, machine, interfaces(call.region.tables, machine), nic))
+    return Answer(interface_json(call.region, machine, nic))
 
 
 def _check_changeable(machine: SimulatedMachine, operation: str) -> None:

@@ -97,6 +97,8 @@ class Resource:
     deletes_unknown: bool = False
     """Whether deleting an unknown object succeeds."""
     superuser_reads: bool = False
+    name: str = ""
+    """The name of the endpoints, if it is not that of the kind."""
     slashes: bool = False
     """Whether the name of an object in a path may have slashes, as a CIDR has."""
     more_many: Handlers = field(default_factory=dict)
@@ -110,9 +112,10 @@ class Resource:
             many["POST", None], one["PUT", None] = self.create, self.update
         if self.before_delete is not not_deletable:
             one["DELETE", None] = self.delete
+        name = self.name or self.kind
         if self.many:
-            yield Endpoint(f"{self.kind}s", self.many, {**many, **self.more_many})
-        yield Endpoint(self.kind, self.one, {**one, **self.more_one}, slashes=self.slashes)
+            yield Endpoint(f"{name}s", self.many, {**many, **self.more_many})
+        yield Endpoint(name, self.one, {**one, **self.more_one}, slashes=self.slashes)
 
     def table(self, call: Call) -> Table:
         """The objects."""

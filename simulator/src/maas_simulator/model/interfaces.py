@@ -1,6 +1,5 @@
 """The network interfaces of machines: derived from a machine's number, and records once its network was changed."""
 
-from ipaddress import ip_address
 from typing import Any, Final
 
 from maas_simulator.model.machines import SimulatedMachine
@@ -9,6 +8,9 @@ from maas_simulator.model.records import Record, Table, Tables
 
 PHYSICAL, BOND, BRIDGE, VLAN = "physical", "bond", "bridge", "vlan"
 AUTO, DHCP, STATIC, LINK_UP = "auto", "dhcp", "static", "link_up"
+IPV6: Final = 6
+BOOT_INTERFACE: Final = "eno1"
+"""The name of the first interface of a machine that was commissioned."""
 
 _FOUND: Final[Record] = {
     "vendor": "My Corporation",
@@ -74,7 +76,7 @@ def default_gateway(tables: Tables, nics: Table, version: int) -> tuple[str | No
         (link, gateway)
         for nic in nics.values()
         for link in nic["links"]
-        if (gateway := gateway_of(tables, link)) and ip_address(gateway).version == version
+        if (gateway := gateway_of(tables, link)) and (":" in gateway) == (version == IPV6)
     ]
     for link, gateway in found:
         if link["gateway"]:
@@ -113,7 +115,7 @@ def configure_interfaces(tables: Tables, machine: SimulatedMachine) -> None:
     for index, nic in enumerate(nics.values()):
         found = _found(tables, machine, index)
         nic.update({"vlan": nic["vlan"] or found["vlan"]} if index else found)
-        nic["links"] = [new_link(tables, AUTO, machine.subnet) if index == 0 else new_link(tables, LINK_UP)]
+        nic["links"] = [new_link(tables, AUTO, machine.subnet) if nic["discovered"] else new_link(tables, LINK_UP)]
         if not was_known:
             nic.update(_FOUND, name=f"eno{index + 1}")
 
@@ -161,7 +163,7 @@ def _derive(tables: Tables, machine: SimulatedMachine) -> Table:
         if known and machine.linked:
             link: Record = {"id": number, "mode": LINK_UP, "subnet": None, "ip_address": None}
             nic["links"] = [link | {"gateway": False, "created": None}]
-            if index == 0:
+            if nic["discovered"]:
                 own = machine.own_address if machine.addressed else None
                 nic["links"][0] |= {"mode": AUTO, "subnet": machine.subnet, "ip_address": own}
     return nics
