@@ -21,7 +21,7 @@ class _Networks:
     def __init__(self, region: RegionState) -> None:
         self._region = region
         self._subnets: dict[int, JSON] = {}
-        self._vlans: dict[int, JSON] = {}
+        self._vlans: dict[int, object] = {}
 
     def subnet(self, number: int) -> JSON:
         """A subnet by its id."""
@@ -31,7 +31,7 @@ class _Networks:
             self._vlans[record["vlan"]] = shown["vlan"]
         return self._subnets[number]
 
-    def vlan(self, number: int) -> JSON:
+    def vlan(self, number: int) -> object:
         """A VLAN by its id."""
         if number not in self._vlans:
             self._vlans[number] = vlan_json(self._region, self._region.tables["VLAN"][number])
