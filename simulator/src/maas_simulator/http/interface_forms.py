@@ -18,7 +18,7 @@ from maas_simulator.model.fields import (
     whole,
 )
 from maas_simulator.model.forms import Form
-from maas_simulator.model.interfaces import BOND, BRIDGE, LINK_UP, PHYSICAL, VLAN, interfaces, new_link
+from maas_simulator.model.interfaces import BOND, BRIDGE, PHYSICAL, VLAN, interfaces
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.records import Record, Table, Tables
 from maas_simulator.state import RegionState
@@ -54,7 +54,7 @@ _OWN: Final[Mapping[str, Sequence[Field]]] = {
         Field("bond_updelay", whole(0), default=0),
         Field("bond_lacp_rate", one_of("bond_lacp_rate", "fast", "slow"), default="fast"),
         Field("bond_xmit_hash_policy", one_of("bond_xmit_hash_policy", *_HASHES), default="layer2"),
-        Field("bond_num_grat_arp", whole(0, 255), default=1),
+        Field("bond_num_grat_arp", whole(0, 255), default=1),  # codespell:ignore grat
     ),
     BRIDGE: (
         Field("bridge_type", one_of("bridge_type", "standard", "ovs"), default="standard"),
@@ -202,9 +202,7 @@ def find_by_mac(region: RegionState, mac: str) -> SimulatedMachine | None:
     return None
 
 
-def connect(tables: Tables, nics: Table, nic: Record, now: float) -> None:
-    """Move what a new interface is made of into it: the parents of a bond or bridge lose their links."""
+def occupy_parents(nics: Table, nic: Record) -> None:
+    """Move the parents of a bond or bridge to its VLAN, without links of their own."""
     for parent in (nics[number] for number in nic["parents"]) if nic["type"] in (BOND, BRIDGE) else ():
         parent["links"], parent["vlan"] = [], nic["vlan"]
-    if nic["vlan"] is not None:
-        nic["links"] = [new_link(tables, LINK_UP, now=now)]

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 from typing import Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
-from maas_simulator.http.interface_forms import InterfaceForm, connect
+from maas_simulator.http.interface_forms import InterfaceForm, occupy_parents
 from maas_simulator.http.interface_views import children, interface_json, interfaces_json
 from maas_simulator.http.render import machine_json
 from maas_simulator.http.resources import DELETED
@@ -90,7 +90,9 @@ def _create(kind: str, operation: str) -> Handler:
         nics = interfaces(call.region.tables, machine)
         nic = nics.add(**new_interface(call.region.tables, **values, type=kind))
         nic["numa_node"] = 0 if kind == PHYSICAL else None
-        connect(call.region.tables, nics, nic, call.region.now())
+        occupy_parents(nics, nic)
+        if nic["vlan"] is not None:
+            nic["links"] = [new_link(call.region.tables, LINK_UP, now=call.region.now())]
         return _store(call, machine, nics, nic)
 
     return create
@@ -132,6 +134,7 @@ def update_interface(call: Call) -> Answer:
     if values["vlan"] != nic["vlan"]:
         nic["links"] = []
     nic.update(values)
+    occupy_parents(nics, nic)
     return _store(call, machine, nics, nic)
 
 
