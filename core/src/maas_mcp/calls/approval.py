@@ -7,7 +7,7 @@ from typing import Any
 from maas_mcp.calls.call import ToolCall
 from maas_mcp.calls.confirmation import confirm
 from maas_mcp.calls.guard import Judgement, check_policy
-from maas_mcp.calls.plan_ids import LIFETIME, AppliedPlans, MachineState, Maker, SealedPlan, machine_states
+from maas_mcp.calls.plan_ids import LIFETIME, AppliedPlans, MachineState, PlanUser, VerifiedPlan, machine_states
 from maas_mcp.calls.principal import LOCAL
 from maas_mcp.calls.rehearsal import secrets_in
 from maas_mcp.errors import NotAnsweredError, PlanNeededError, PlanRefusedError
@@ -34,7 +34,7 @@ class Approval:
     applied: AppliedPlans
     caller: object
     """The call that carries out the plan."""
-    plan: SealedPlan | None = None
+    plan: VerifiedPlan | None = None
 
     def covers(self, judgement: Judgement) -> bool:
         """Whether a call needs no approval of its own."""
@@ -146,7 +146,7 @@ def may_ask(call: ToolCall) -> bool:
     return call.user.can_ask() and call.host.policy.rules.trusts_prompts_of(call.client.name)
 
 
-async def maker_of(call: ToolCall) -> Maker:
+async def plan_user(call: ToolCall) -> PlanUser:
     """The user of a call. A principal with a MAAS API key of its own is the person that MAAS knows by this key.
 
     Raises:
@@ -154,17 +154,17 @@ async def maker_of(call: ToolCall) -> Maker:
     """
     principal = call.principal
     person = f"name {principal.name}" if principal.api_key is None else f"user {await call.tenant.engine.username()}"
-    return Maker(call.tenant.access, person)
+    return PlanUser(call.tenant.access, person)
 
 
-async def _open(call: ToolCall, judgement: Judgement) -> SealedPlan:
+async def _open(call: ToolCall, judgement: Judgement) -> VerifiedPlan:
     """The plan of a call, if its user may carry it out.
 
     Raises:
         PlanRefusedError: The user may not.
     """
-    plan = call.tenant.plans.open(call.options.plan_id or "")
-    mine = plan.is_of_user(await maker_of(call))
+    plan = call.tenant.plan_signer.verify(call.options.plan_id or "")
+    mine = plan.was_made_by(await plan_user(call))
     if not needs_second_person(judgement.findings):
         if not mine:
             raise PlanRefusedError
@@ -187,7 +187,7 @@ async def _open(call: ToolCall, judgement: Judgement) -> SealedPlan:
     return plan
 
 
-def check_unchanged(call: ToolCall, plan: SealedPlan) -> None:
+def check_unchanged(call: ToolCall, plan: VerifiedPlan) -> None:
     """Check that a call is the planned one.
 
     Raises:
@@ -232,7 +232,7 @@ def _status(state: MachineState) -> str:
     return known.get(state.status, f"in status {state.status}")
 
 
-def _approval(call: ToolCall, judgement: Judgement, by: Verdict, plan: SealedPlan | None = None) -> Approval:
+def _approval(call: ToolCall, judgement: Judgement, by: Verdict, plan: VerifiedPlan | None = None) -> Approval:
     machines = {*call.effects.machines, *(each.system_id for each in judgement.call.machines)}
     return Approval(
         by, judgement.call.tier, call.effects, frozenset(machines), call.host.applied_plans, call.running, plan

@@ -115,7 +115,7 @@ def _recording(record: AuditedCall, error: BaseException, call: ToolCall) -> Awa
     outcome = dict(_failure(error))
     if record.operation is not None:
         with suppress(MaasMcpError):
-            outcome["operation_id"] = call.tenant.sealer.seal(record.operation)
+            outcome["operation_id"] = call.tenant.handle_signer.sign(record.operation)
     return record.end(outcome)
 
 

@@ -132,7 +132,7 @@ async def _list_machines(call: ToolCall, **filters: FormValue) -> Sequence[Machi
 def _subject(call: ToolCall, operation_id: str) -> tuple[object, SystemId] | None:
     """The operation and the subject of an id; ``None`` if the caller has no such operation, as the tool will report."""
     try:
-        handle = call.tenant.sealer.open(operation_id)
+        handle = call.tenant.handle_signer.verify(operation_id)
     except UnknownOperationError:
         return None
     operation = call.host.operations.get(handle.operation)

@@ -160,7 +160,7 @@ class Host:
         for name in self.regions_of(principal) or ("",):
             async with self.tenant(principal, name) as tenant:
                 try:
-                    tenant.sealer.open(operation_id)
+                    tenant.handle_signer.verify(operation_id)
                 except UnknownOperationError:
                     continue
                 return name

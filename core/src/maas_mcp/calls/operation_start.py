@@ -34,7 +34,7 @@ async def start_and_follow(call: ToolCall) -> CallResult:
     if not isinstance(operation, LongRunning):
         raise TypeError(f"{operation.name} is not a long-running operation")
     # Both may fail, so they run before the start. An operation without an id could not be followed again.
-    sealer = tenant.sealer
+    signer = tenant.handle_signer
     arguments, nonce = await _fill_in(call, operation, call.user)
     if call.rehearsal is not None:
         return await _rehearse(call, operation, arguments, call.rehearsal)
@@ -54,7 +54,7 @@ async def start_and_follow(call: ToolCall) -> CallResult:
     with call.running.following(operation.name, subject), following(call.host.instruments, part):
         status = await engine.run(operation, arguments, call.progress, call.cancellation, **options)
     _keep_starting(call, operation, status.handle)
-    return operation_result(operation, status, sealer.seal(status.handle), warnings)
+    return operation_result(operation, status, signer.sign(status.handle), warnings)
 
 
 def _keep_starting(call: ToolCall, operation: LongRunning[Any, Any], handle: Handle) -> None:
@@ -79,9 +79,9 @@ async def start_when_answered(call: ToolCall) -> CallResult:
     await tenant.plugins.open(operation)
     prepared = await engine.prepare(operation, call.arguments, call.progress, call.cancellation)
     if isinstance(prepared, OperationStatus):
-        return operation_result(operation, prepared, tenant.sealer.seal(prepared.handle))
+        return operation_result(operation, prepared, tenant.handle_signer.sign(prepared.handle))
     handle, principal = prepared.subject.handle, call.principal.name
-    operation_id = tenant.sealer.seal(handle)
+    operation_id = tenant.handle_signer.sign(handle)
     tier = Tier.DESTROY if call.judgement is None else call.judgement.call.tier
     waiting = call.host.waiting.add(principal, operation_id, call.user, handle.started, tier)
 
@@ -118,7 +118,7 @@ async def _rehearse(
             raise RehearsedError
         found = await tenant.engine.rehearse(operation, arguments, *services)
     if isinstance(found, OperationStatus):
-        return operation_result(operation, found, tenant.sealer.seal(found.handle))
+        return operation_result(operation, found, tenant.handle_signer.sign(found.handle))
     rehearsal.warnings += found
     raise RehearsedError
 
@@ -130,7 +130,7 @@ async def _check_unused(tenant: Tenant, batch: str) -> None:
         PlanRefusedError: One has.
     """
     if await tenant.maas.machines(agent_name=batch):
-        raise PlanRefusedError("The plan was carried out already.")
+        raise PlanRefusedError("The plan was already applied.")
 
 
 async def _fill_in(call: ToolCall, operation: LongRunning[Any, Any], asker: Asker) -> tuple[BaseModel, bytes]:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from maas_mcp.calls.approval import maker_of
+from maas_mcp.calls.approval import plan_user
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.confirmation import loss
 from maas_mcp.calls.guard import Judgement
@@ -69,7 +69,7 @@ async def _plan_of(call: ToolCall, rehearsal: Rehearsal, result: CallResult | No
         warnings.append(said)
     return Plan(
         tool=call.tool.name,
-        plan_id=await _seal(call, judgement, rehearsal) if result is None else None,
+        plan_id=await _sign(call, judgement, rehearsal) if result is None else None,
         valid_for=LIFETIME,
         machines=list(shown),
         more_machines=len(machines) - len(shown),
@@ -80,12 +80,12 @@ async def _plan_of(call: ToolCall, rehearsal: Rehearsal, result: CallResult | No
     )
 
 
-async def _seal(call: ToolCall, judgement: Judgement, rehearsal: Rehearsal) -> str:
-    return call.tenant.plans.seal(
+async def _sign(call: ToolCall, judgement: Judgement, rehearsal: Rehearsal) -> str:
+    return call.tenant.plan_signer.sign(
         call.tool.name,
         call.arguments,
         judgement.call.machines,
-        await maker_of(call),
+        await plan_user(call),
         rehearsal.nonce,
         # Nobody can distinguish the local user from another person, so a plan of the local user has no second one.
         second_person=needs_second_person(judgement.findings) and call.principal != LOCAL,

@@ -332,7 +332,7 @@ async def test_a_failed_operation_is_recorded_with_its_id(host: Host, region: Ma
     ended = audit.lines[1]
     assert (ended["outcome"], ended["code"]) == ("failed", "operation_failed")
     async with host.tenant(Principal("alice", DESTROY)) as tenant:
-        assert tenant.sealer.open(ended["operation_id"]).operation == "maas_deploy_machine"
+        assert tenant.handle_signer.verify(ended["operation_id"]).operation == "maas_deploy_machine"
 
 
 async def test_the_maas_user_is_recorded_once_it_is_known(host: Host, region: MaasRegion, audit: RecordedAudit) -> None:

@@ -1,4 +1,4 @@
-"""A plan changes nothing and shows everything; it is carried out exactly, or refused with what has changed."""
+"""A plan changes nothing and shows everything; it is applied exactly, or refused with what has changed."""
 
 from dataclasses import replace
 
@@ -191,14 +191,14 @@ async def test_a_plan_of_another_principal_is_as_unknown_as_a_forged_one() -> No
     assert "There is no plan with this id" in messages[0][0]
 
 
-async def test_a_plan_is_carried_out_once() -> None:
+async def test_a_plan_is_applied_once() -> None:
     region = MaasRegion()
     node = deployed(region)
     async with caller(region) as user:
         plan = await user.plan("maas_power_off", system_id=node)
         await user.call("maas_power_off", system_id=node, plan_id=plan.plan_id)
         region.set_power("node01", stored="on", real="on")
-        with pytest.raises(PlanRefusedError, match="carried out already"):
+        with pytest.raises(PlanRefusedError, match="already applied"):
             await user.call("maas_power_off", system_id=node, plan_id=plan.plan_id)
 
     assert [each.op for each in changes(region)].count("power_off") == 1
@@ -245,7 +245,7 @@ async def test_a_planned_batch_starts_under_the_planned_name_and_once_for_all_pr
         plan = await user.plan("maas_deploy_machines", count=2)
         done = await user.call("maas_deploy_machines", count=2, plan_id=plan.plan_id, wait_seconds=0)
         user.host.host.applied_plans = type(user.host.host.applied_plans)()  # as in another process
-        with pytest.raises(PlanRefusedError, match="carried out already"):
+        with pytest.raises(PlanRefusedError, match="already applied"):
             await user.call("maas_deploy_machines", count=2, plan_id=plan.plan_id)
 
     assert plan.requests[0].parameters["agent_name"] == [changes(region)[0].form["agent_name"][0]]
