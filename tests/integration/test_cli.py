@@ -712,9 +712,9 @@ def test_a_call_on_a_terminal_asks_before_it_erases(region: SimulatedRegion, url
     args = ("call", "maas_release_machine", f"system_id={region.machine('node01').system_id}", "quick_erase=true")
     settings = environment(**settings_of(region, url) | {"MAAS_MCP_POLICY": "{}"})
 
-    lines = terminal_lines(args, settings, columns=100, answers={"The text that the question names.: ": "node01"})
+    lines = terminal_lines(args, settings, columns=100, answers={"Type the requested text: ": "node01"})
 
-    assert "All data on the disks is lost, and cannot be recovered." in lines
+    assert "All data on the disks is erased and cannot be recovered." in lines
     assert any("node01" in each and "is Ready" in each for each in lines), lines
 
 

@@ -127,16 +127,16 @@ async def _check_unused(tenant: Tenant, batch: str) -> None:
     """Check that no process has started a planned batch, whose name is part of the plan.
 
     Raises:
-        PlanRefusedError: One has.
+        PlanRefusedError: A process has started it.
     """
     if await tenant.maas.machines(agent_name=batch):
         raise PlanRefusedError("The plan was already applied.")
 
 
 async def _fill_in(call: ToolCall, operation: LongRunning[Any, Any], asker: Asker) -> tuple[BaseModel, bytes]:
-    """The arguments, filled in with the user's answers, and the nonce of the plan that is carried out, if any.
+    """The arguments, filled in with the user's answers, and the nonce of the plan that is applied, if any.
 
-    From then on, nothing can be asked.
+    Afterwards, the call cannot ask any more.
     """
     arguments = await _ask_for_arguments(call, operation, asker)
     approval = call.approval
@@ -161,8 +161,8 @@ async def _ask_for_arguments(call: ToolCall, operation: LongRunning[Any, Any], a
 
     async def refuse(_change: ChangeRequest) -> None:
         raise PluginError(
-            f"{operation.name} changes something in MAAS before it starts, which is a bug in the plugin. "
-            "`fill_in` may only read."
+            f"{operation.name}.fill_in changes something in MAAS, which is a bug in the plugin. Expected it only to "
+            "read."
         )
 
     ctx: ToolContext[Any, Any] = ToolContext(
@@ -177,7 +177,7 @@ async def _ask_for_arguments(call: ToolCall, operation: LongRunning[Any, Any], a
     if not isinstance(arguments, operation.arguments):
         raise PluginError(
             f"{operation.name}.fill_in returned {kind_of(arguments)}, which is a bug in the plugin. "
-            f"Expected the arguments. Return `args` or a copy: `args.model_copy(update=…)`."
+            f"Expected the arguments: return `args` or a copy, `args.model_copy(update=…)`."
         )
     return arguments
 

@@ -1,4 +1,4 @@
-"""Plans a call: it is rehearsed, and the answer is what it would do, with an id that carries it out."""
+"""Plans a call: rehearses it, and returns the changes that it would make, with an id by which they are applied."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -22,8 +22,8 @@ Next = Callable[[ToolCall], Awaitable[CallResult]]
 
 RESPONSES: Final = {
     Verdict.ALLOW: "allowed",
-    Verdict.CONFIRM: "the user is asked, or a plan is needed",
-    Verdict.PLAN: "a plan is needed",
+    Verdict.CONFIRM: "the user must confirm the call, or it needs a plan",
+    Verdict.PLAN: "the call needs a plan",
 }
 
 
@@ -55,7 +55,7 @@ async def rehearse(call: ToolCall, following: Next, rehearsal: Rehearsal) -> Cal
     else:
         if not rehearsal.changes:
             return result
-    return None  # the tool handles the end of its rehearsal as a failure
+    return None  # the tool handled the end of its rehearsal as a failure
 
 
 async def _plan_of(call: ToolCall, rehearsal: Rehearsal, result: CallResult | None) -> Plan:
@@ -87,7 +87,7 @@ async def _sign(call: ToolCall, judgement: Judgement, rehearsal: Rehearsal) -> s
         judgement.call.machines,
         await plan_user(call),
         rehearsal.nonce,
-        # Nobody can distinguish the local user from another person, so a plan of the local user has no second one.
+        # The server cannot distinguish local users, so another person can never apply a plan of the local user.
         second_person=needs_second_person(judgement.findings) and call.principal != LOCAL,
     )
 
