@@ -159,7 +159,7 @@ def test_after_a_logout_the_server_says_what_is_missing(user: User, region: Simu
     assert refused.returncode == 2
     assert "logins.json has no login" in refused.stderr
     assert "maas-mcp login" in refused.stderr
-    assert "You have not logged in" in user.run("logout").stderr
+    assert "There is no login to remove" in user.run("logout").stderr
 
 
 def test_with_a_keyring_the_key_is_only_there(user: User, region: SimulatedRegion, url: str, tmp_path: Path) -> None:

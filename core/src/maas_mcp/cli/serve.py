@@ -68,7 +68,7 @@ def command(*, strict_plugins: bool, address: str | None, log_format: str | None
     configure_logging(settings, [] if regions is None else [each.access for each in regions.all])
     gc.set_threshold(*COLLECTION)
     if regions is not None and (ignored := ignored_sources(settings)):
-        logger.warning("%s is ignored: the region comes from %s", " and ".join(ignored), regions.all[0].source)
+        logger.warning("Ignored settings: %s. The region comes from %s", " and ".join(ignored), regions.all[0].source)
     if address is None:
         _serve_stdio(settings, regions, strict=strict_plugins)
     else:
