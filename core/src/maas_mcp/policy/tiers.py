@@ -53,7 +53,7 @@ def in_use(machine: Machine, username: str | None) -> bool:
 def tier_of(effects: Effects, machines: Iterable[Machine], username: str | None) -> Tier:
     """The tier of a call with these effects on machines as they are now.
 
-    A destructive call that names no machine, such as one that changes the region, is of the tier ``destroy``.
+    A destructive call that names no machine, such as one that changes the region, is in the tier ``destroy``.
     """
     lowest = lowest_tier(effects)
     if lowest is not Tier.OPERATE or not effects.destroys:
