@@ -28,7 +28,7 @@ class Consent(BaseModel):
 class ErasingConsent(BaseModel):
     """The user's consent to erase disks. It must be typed, so a click cannot give it."""
 
-    typed: str = Field(description="Type the requested text")
+    typed: str = Field(description="Requested text")
 
 
 async def confirm(call: ToolCall) -> None:

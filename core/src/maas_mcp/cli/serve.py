@@ -89,7 +89,7 @@ def _find_regions(settings: Settings, *, http: bool) -> LocalRegions | None:
 
 
 def _hold_hangups() -> None:
-    """Hold back SIGHUP, which would end the process, until the server can reload. It is then delivered."""
+    """Block SIGHUP, which would end the process, until the server can reload. It is then delivered."""
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 

@@ -62,8 +62,8 @@ def test_an_administrator_can_do_everything_and_others_cannot_commission() -> No
     ("marks", "conclusion", "code"),
     [
         ([Mark.PASSED, Mark.SKIPPED], "All checks passed.", 0),
-        ([Mark.PASSED, Mark.WARNING], "No check failed, with 1 warning.", 0),
-        ([Mark.WARNING, Mark.WARNING], "No check failed, with 2 warnings.", 0),
+        ([Mark.PASSED, Mark.WARNING], "No check failed. There is 1 warning.", 0),
+        ([Mark.WARNING, Mark.WARNING], "No check failed. There are 2 warnings.", 0),
         ([Mark.WARNING, Mark.FAILED], "1 check failed.", 1),
         ([Mark.FAILED, Mark.FAILED], "2 checks failed.", 1),
     ],
