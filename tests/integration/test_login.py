@@ -203,8 +203,8 @@ def test_a_key_in_the_environment_takes_precedence_and_the_rest_is_reported(
     chosen = {"MAAS_URL": url, "MAAS_API_KEY": region.api_key_of("bob"), "MAAS_MCP_PROFILES": "lab"}
     doctor = user.run("doctor", **chosen).stdout
     assert "Credentials: from MAAS_API_KEY" in doctor
-    assert "MAAS_MCP_PROFILES is ignored" in doctor
-    assert "MAAS_MCP_PROFILES is ignored" in user.run("serve", **chosen).stderr
+    assert "MAAS_MCP_PROFILES is ignored: MAAS_API_KEY is used" in doctor
+    assert "Ignored settings: MAAS_MCP_PROFILES" in user.run("serve", **chosen).stderr
 
 
 def test_the_key_of_a_file_is_not_logged(user: User, region: SimulatedRegion, url: str) -> None:
