@@ -39,6 +39,8 @@ def _status(recorded: Answer, simulated: Answer) -> Iterator[str]:
 def _headers(recorded: Answer, simulated: Answer) -> Iterator[str]:
     for name in HEADERS:
         wanted, got = recorded.headers.get(name), simulated.headers.get(name)
+        if name == "allow" and wanted and got:  # Its order changes whenever MAAS starts.
+            wanted, got = (", ".join(sorted(value.split(", "))) for value in (wanted, got))
         if wanted != got:
             yield f"{name} {got!r} and not {wanted!r}"
 
