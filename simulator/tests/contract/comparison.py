@@ -91,6 +91,8 @@ def _sorted(elements: list[Any], path: str) -> list[Any]:
         return sorted(elements)
     if elements and isinstance(elements[0], dict) and "last_ping" in elements[0]:
         return sorted(elements, key=lambda scripts: int(scripts["id"]))
+    if elements and isinstance(elements[0], dict) and "script_result" in elements[0]:
+        return sorted(elements, key=lambda result: [result[name] for name in ("result_type", "name")])
     return elements
 
 

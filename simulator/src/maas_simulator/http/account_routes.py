@@ -112,7 +112,7 @@ def _transfer(region: RegionState, name: str, heir: str) -> None:
 
 
 def _everybody(call: Call) -> dict[str, User]:
-    return {**SYSTEM_USERS, **call.region.users}
+    return {**call.region.users, **SYSTEM_USERS}
 
 
 def _find(call: Call, name: str) -> User:

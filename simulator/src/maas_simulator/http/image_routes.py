@@ -85,28 +85,15 @@ def _type(resource: ImageResource) -> str:
 
 
 def _json(resource: ImageResource) -> dict[str, object]:
-    shown: dict[str, object] = {
+    return {
         "id": resource.id,
         "type": _type(resource),
         "name": resource.name.removeprefix("custom/"),
         "architecture": f"{resource.architecture}/{resource.kernel}",
         "resource_uri": f"{API}/boot-resources/{resource.id}/",
         "last_deployed": _moment(resource.last_deployed),
-        "subarches": _kernels_up_to(resource.kernel),
+        **resource.description,
     }
-    if resource.title is None:
-        return shown | {"platform": "generic", "supported_platforms": "generic"}
-    return shown | {"title": resource.title} | ({"base_image": "ubuntu/noble"} if resource.uploaded else {})
-
-
-def _kernels_up_to(kernel: str) -> str:
-    """The kernels that an image with this one supports: it and all older ones."""
-    if kernel == "generic":
-        return kernel
-    release = kernel.rpartition("-")[2]
-    every = [f"ga-{year}.{month}" for year in range(16, 25) for month in ("04", "10")]
-    known = ["generic", *(f"hwe-{letter}" for letter in "pqrstuvw"), *every[: every.index(f"ga-{release}") + 1]]
-    return ",".join(known if kernel.startswith("ga-") else [*known, kernel])
 
 
 def _moment(seconds: float | None) -> str | None:

@@ -115,7 +115,7 @@ def _controller_nic(region: RegionState, rack: Rack, number: int, subnet: Record
     vlan = region.tables["VLAN"][subnet["vlan"]]
     link = {"id": number, "mode": "static", "ip_address": _address(subnet), "subnet": subnet_json(region, subnet)}
     return {
-        **nic_json(rack.system_id, number, f"eth{number - 1}", f"52:54:00:00:{number:02}:02"),
+        **nic_json(rack.system_id, number, f"eth{number - 1}", f"52:54:00:00:{number - 1:02}:02"),
         "vlan": vlan_json(region, vlan),
         "links": [link],
         "numa_node": 0,

@@ -185,7 +185,7 @@ def _result_json(call: Call, one: ScriptResult) -> JSON:
 
 
 def all_results(call: Call) -> Answer:
-    """The results of all machines in the older format."""
+    """The results of the latest runs of all machines in the older format."""
     machines = [
         machine
         for machine in call.region.machines.values()
@@ -194,25 +194,33 @@ def all_results(call: Call) -> Answer:
     kinds = call.query.get("result_type", ())
     return Answer(
         [
-            _old_json(scripts, one)
+            _old_json(scripts, one, name, text)
             for machine in machines
-            for scripts in call.region.sets_of(machine)
+            for scripts in {scripts.type: scripts for scripts in machine.sets}.values()
             if not kinds or str(int(scripts.type)) in kinds
             for one in scripts.results
-            if one.status not in UNFINISHED and one.name in call.query.get("name", (one.name,))
+            for name, text in _texts(one)
+            if one.status not in UNFINISHED and name in call.query.get("name", (name,))
         ]
     )
 
 
-def _old_json(scripts: ScriptSet, one: ScriptResult) -> JSON:
+def _texts(one: ScriptResult) -> Iterator[tuple[str, str]]:
+    """The output of a script, and what a failed one printed as errors, each with its name."""
+    yield one.name, one.output
+    if one.exit_status and one.name != INSTALL_LOG:
+        yield f"{one.name}.err", one.output
+
+
+def _old_json(scripts: ScriptSet, one: ScriptResult, name: str, text: str) -> JSON:
     return {
         "id": one.id,
         "created": iso_date(one.created),
         "updated": iso_date(one.ended or one.started or one.created),
-        "name": one.name,
+        "name": name,
         "script_result": one.exit_status,
         "result_type": int(scripts.type),
         "node": {"system_id": scripts.system_id},
-        "data": base64.b64encode(one.output.encode()).decode(),
+        "data": base64.b64encode(text.encode()).decode(),
         "resource_uri": f"{API}/commissioning-scripts/",
     }
