@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 
 from maas_simulator.model.auth import Authenticator, User
-from maas_simulator.model.built_in_scripts import NEW_SCRIPT, add_built_in_scripts
+from maas_simulator.model.built_in_scripts import NEW_SCRIPT, add_built_in_scripts, add_revision
 from maas_simulator.model.config import CONFIG
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE, Event, EventLog
 from maas_simulator.model.faults import Faults, Hold, Requests
@@ -92,7 +92,8 @@ class RegionState:
         for script in self._custom_release_scripts():
             del self.tables["Script"][script["id"]]
         for name, length in seconds.items():
-            self.tables["Script"].add(**{**NEW_SCRIPT, "name": name, "type": int(SetType.RELEASE), "seconds": length})
+            given = {**NEW_SCRIPT, "name": name, "type": int(SetType.RELEASE), "seconds": length}
+            add_revision(self.tables, self.tables["Script"].add(**given), f"#!/bin/sh\n# {name}\n", None, self.now())
 
     def _custom_release_scripts(self) -> list[Record]:
         return self.tables["Script"].where(type=int(SetType.RELEASE), default=False)

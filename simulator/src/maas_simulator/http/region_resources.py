@@ -23,6 +23,7 @@ from maas_simulator.model.fields import (
     listed,
     reference,
     text,
+    verbatim,
 )
 from maas_simulator.model.forms import last
 from maas_simulator.model.networks import API
@@ -229,7 +230,7 @@ SOURCES: Final = Resource(
         (
             Field("url", text(pattern=r"https?://\S+", wrong="Enter a valid URL."), required=True, unique=True),
             Field("keyring_filename", text(4096)),
-            Field("keyring_data", text()),
+            Field("keyring_data", verbatim),
         ),
         _check_source,
     ),
@@ -345,7 +346,7 @@ SNIPPETS: Final = Resource(
         "DHCP snippet",
         (
             Field("name", text(255), required=True),
-            Field("value", text(), required=True),
+            Field("value", verbatim, required=True),
             Field("description", text()),
             Field("enabled", boolean, default=True),
             Field("node", text(), default=None),

@@ -9,7 +9,18 @@ import yaml
 from maas_simulator.http.calls import Answer, Call, Endpoint
 from maas_simulator.http.resources import DELETED, Resource, check_admin
 from maas_simulator.model.built_in_scripts import NEW_SCRIPT, add_revision
-from maas_simulator.model.fields import Cleaning, Field, Invalid, Reader, RecordForm, boolean, find, listed, text
+from maas_simulator.model.fields import (
+    Cleaning,
+    Field,
+    Invalid,
+    Reader,
+    RecordForm,
+    boolean,
+    find,
+    listed,
+    text,
+    verbatim,
+)
 from maas_simulator.model.forms import Form, each, last, mandatory
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Table, Tables
@@ -265,7 +276,7 @@ SCRIPTS: Final = Resource(
                 for name in ("destructive", "may_reboot", "recommission", "apply_configured_networking")
             ),
             Field("comment", text()),
-            Field("script", text()),
+            Field("script", verbatim),
         ),
         _check_script,
     ),

@@ -87,7 +87,12 @@ class ScriptSet:
 
 
 def overall(results: Sequence[ScriptResult]) -> ScriptStatus:
-    """Return the value of ``commissioning_status`` and ``testing_status``, which ignore aborted scripts."""
+    """Return the value of ``commissioning_status`` and ``testing_status``.
+
+    They ignore aborted scripts and suppressed results.
+    """
+    if not isinstance(results, FinishedResults):
+        results = [result for result in results if not result.suppressed]
     return _first_of(_statuses(results) - {ScriptStatus.ABORTED})
 
 
