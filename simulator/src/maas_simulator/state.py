@@ -178,13 +178,18 @@ class RegionState:
         self.runs.pop(machine.system_id, None)
 
     def new_set(self, machine: SimulatedMachine, kind: SetType, results: Sequence[ScriptResult]) -> ScriptSet:
-        """Add a script set and make it the current one of its kind. A setting says how many sets are kept."""
+        """Add a script set and make it the current one of its kind, unless it is empty (recorded in MAAS 3.7.3).
+
+        A setting says how many sets are kept.
+        """
         scripts = ScriptSet(next(self._set_ids), machine.system_id, kind, results)
         machine.sets.append(scripts)
+        if results:
+            machine.current[kind] = scripts.id
         kept = int(str(self.settings[f"max_node_{kind.name.lower()}_results"]))
         for old in [each for each in machine.sets if each.type is kind][:-kept]:
-            machine.sets.remove(old)
-        machine.current[kind] = scripts.id
+            if old.id not in machine.current.values():
+                machine.sets.remove(old)
         return scripts
 
     def new_result(
