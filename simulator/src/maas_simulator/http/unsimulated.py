@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from maas_simulator.http.calls import Answer, Call
 from maas_simulator.model.fields import REQUIRED
@@ -48,29 +48,25 @@ class OnlyChecked(NotSimulated):
 _READY: Final = frozenset({Status.READY})
 _TESTED: Final = frozenset({Status.READY, Status.FAILED_TESTING})
 _FREE: Final = frozenset({Status.READY, Status.ALLOCATED})
-_RESTORE: Final = "Machine must be in a ready or failed testing state to restore {}"
-_MOUNT: Final = "Cannot {} the filesystem because the machine is not Ready or Allocated."
+_RESTORE: Final = "Machine must be in a ready or failed testing state to restore"
+_MOUNT: Final = "the filesystem because the machine is not Ready or Allocated."
 _LAYOUT: Final = "Cannot change the storage layout on a machine that is not Ready."
+_CHECKS: Final[Mapping[tuple[str, str], tuple[Any, ...]]] = {
+    ("GET", "details"): ("view",),
+    ("GET", "get_token"): ("admin",),
+    ("GET", "get_curtin_config"): ("admin",),
+    ("POST", "clear_default_gateways"): ("admin",),
+    ("POST", "mount_special"): ("edit", _FREE, f"Cannot mount {_MOUNT}", ("fstype", "mount_point")),
+    ("POST", "unmount_special"): ("edit", _FREE, f"Cannot unmount {_MOUNT}", ("mount_point",)),
+    ("POST", "set_storage_layout"): ("admin", _READY, _LAYOUT, ("storage_layout",)),
+    ("POST", "restore_default_configuration"): (
+        *("admin", _TESTED, f"{_RESTORE} default networking and storage configuration."),
+    ),
+    ("POST", "restore_networking_configuration"): ("admin", _TESTED, f"{_RESTORE} networking configuration"),
+    ("POST", "restore_storage_configuration"): ("admin", _TESTED, f"{_RESTORE} storage configuration."),
+}
 ONLY_CHECKED: Final[Mapping[tuple[str, str | None], OnlyChecked]] = {
-    ("GET", "details"): OnlyChecked("details", "view"),
-    ("GET", "get_token"): OnlyChecked("get_token", "admin"),
-    ("GET", "get_curtin_config"): OnlyChecked("get_curtin_config", "admin"),
-    ("POST", "clear_default_gateways"): OnlyChecked("clear_default_gateways", "admin"),
-    ("POST", "mount_special"): OnlyChecked(
-        "mount_special", "edit", _FREE, _MOUNT.format("mount"), ("fstype", "mount_point")
-    ),
-    ("POST", "unmount_special"): OnlyChecked(
-        "unmount_special", "edit", _FREE, _MOUNT.format("unmount"), ("mount_point",)
-    ),
-    ("POST", "set_storage_layout"): OnlyChecked("set_storage_layout", "admin", _READY, _LAYOUT, ("storage_layout",)),
-    **{
-        ("POST", name): OnlyChecked(name, "admin", _TESTED, _RESTORE.format(words))
-        for name, words in {
-            "restore_default_configuration": "default networking and storage configuration.",
-            "restore_networking_configuration": "networking configuration",
-            "restore_storage_configuration": "storage configuration.",
-        }.items()
-    },
+    (method, op): OnlyChecked(f"{method} op={op}", *checks) for (method, op), checks in _CHECKS.items()
 }
 """The operations on one machine of which only the checks are simulated."""
 
