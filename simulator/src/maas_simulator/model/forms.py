@@ -1,8 +1,9 @@
 """Reading parameters as MAAS does, with its two kinds of booleans."""
 
+import re
 from collections.abc import Mapping, Sequence
 
-from maas_simulator.model.refusals import Refusal, invalid, not_simulated
+from maas_simulator.model.refusals import Refusal, invalid, invalid_parameter
 
 Form = Mapping[str, Sequence[str]]
 """The parameters of a request: all values of every key."""
@@ -36,30 +37,33 @@ def each(form: Form, name: str) -> list[str]:
     return [part.strip() for value in form.get(name, ()) for part in value.split(",") if part.strip()]
 
 
+def is_true(value: str) -> bool:
+    """Read a boolean of a form, which is loose: all values except empty and ``false`` are true, even ``0``."""
+    return value.lower() not in ("", "false")
+
+
 def loose_boolean(form: Form, name: str) -> bool:
-    """Read a boolean of release, commission or test: all values except empty and ``false`` are true, even ``0``."""
-    value = last(form, name).lower()
-    return value not in ("", "false")
+    """Read a boolean of a form, such as those of release, commission, test and of a new machine."""
+    return is_true(last(form, name))
 
 
 def strict_boolean(form: Form, name: str) -> bool:
-    """Read a boolean of deploy or allocate, which accepts only ``0``, ``1``, ``yes``, ``no`` and the like."""
+    """Read a boolean parameter, such as those of deploy and allocate, which accept only ``0``, ``1``, ``yes`` etc."""
     value = last(form, name).strip().lower()
     if value not in _YES | _NO:
-        raise invalid(name, "Value should be 'true' or 'false'")
+        raise invalid_parameter(name, "Value should be 'true' or 'false'")
     return value in _YES
 
 
 def check_bridges(form: Form) -> None:
     """Check the parameters of bridges. MAAS only passes them to the machine."""
     strict_boolean(form, "bridge_all")
+    kind = last(form, "bridge_type")
+    if kind not in ("", "standard", "ovs"):
+        raise invalid_parameter("bridge_type", f"Value must be one of: standard; ovs (not {kind!r})")
     strict_boolean(form, "bridge_stp")
-    wrong = {
-        "bridge_type": last(form, "bridge_type") not in ("", "standard", "ovs"),
-        "bridge_fd": not (last(form, "bridge_fd") or "0").isdecimal(),
-    }
-    for name in (name for name, is_wrong in wrong.items() if is_wrong):
-        raise not_simulated(f"MAAS's error for the {name} {last(form, name)!r}")
+    if not re.fullmatch(r"\s*-?\d*\s*", last(form, "bridge_fd")):
+        raise invalid_parameter("bridge_fd", "Please enter an integer value")
 
 
 def image(form: Form, known: Sequence[str] = IMAGES) -> str:
