@@ -341,7 +341,7 @@ def test_the_network_can_be_changed_only_while_a_machine_is_not_in_use(admin: Ma
 
 def test_a_changed_network_is_shown_everywhere(admin: Maas) -> None:
     check(admin, f"PUT {ENO2}", {"vlan": "5001"}, 200, {})
-    made = admin.post(f"{NICS}?op=create_bond", name="bond0", parents=["10", "11"], bond_mode="802.3ad").json()  # type: ignore[arg-type]
+    made = admin.post(f"{NICS}?op=create_bond", name="bond0", parents=["10", "11"], bond_mode="802.3ad").json()
     assert made["params"]["bond_mode"] == "802.3ad"
     bond = f"{NICS}{made['id']}/?op="
     form = {"mode": "STATIC", "subnet": "pxe", "ip_address": "10.10.0.60", "default_gateway": "true"}
@@ -407,3 +407,19 @@ def test_another_domain_can_be_the_default(admin: Maas) -> None:
     check(admin, "GET domains/0/", {}, 200, {"is_default": False})
     words = "This domain is the default domain, it cannot be deleted."
     check(admin, f"DELETE domains/{made['id']}/", {}, 400, words)
+
+
+def test_an_acquired_machine_gets_bridges_until_its_release(admin: Maas, clock: Any) -> None:
+    form = {"bridge_all": "true", "bridge_fd": "3"}
+    nics = admin.op("node01", "deploy", **form).json()["interface_set"]
+    assert [(nic["name"], nic["parents"], len(nic["links"])) for nic in nics] == [
+        ("eno1", [], 0),
+        ("eno2", [], 1),
+        ("br-eno1", ["eno1"], 1),
+    ]
+    assert nics[2]["params"] == {"bridge_type": "standard", "bridge_stp": False, "bridge_fd": 3}
+    assert [link["ip_address"] for link in admin.read("node01")["interface_set"][2]["links"]]
+    clock.pass_(3600)
+    admin.op("node01", "release")
+    clock.pass_(3600)
+    assert [nic["name"] for nic in admin.read("node01")["interface_set"]] == ["eno1", "eno2"]

@@ -17,13 +17,15 @@ ERRORS_OF_MAAS = (
     "failed to detect a valid IP address from",
     "invalid literal for int() with base 10:",
     "Error determining BMC task queue",
+    "BootResource matching query does not exist.",
     "'NoneType' object has no attribute 'split'",
     "No resources found from commissioning output",
     "Got more than one ",
+    "Not a valid Boolean value (0 or 1):",
 )
-"""The beginnings of the 500s that MAAS itself sends, each of them recorded but the last."""
+"""The beginnings of the 500s that MAAS itself sends. All but the last two were recorded."""
 
-OWN = frozenset({"SSHKey", "SSLKey", "Token", "File", "IPRange", "StaticIPAddress"})
+OWN = frozenset({"SSHKey", "SSLKey", "Device", "IPRange", "StaticIPAddress"})
 """Kinds whose objects belong to the user who makes them."""
 
 FIELDS = sorted(

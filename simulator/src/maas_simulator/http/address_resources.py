@@ -6,7 +6,7 @@ from typing import Final
 
 from maas_simulator.http.calls import Answer, Call
 from maas_simulator.http.network_views import subnet_json
-from maas_simulator.http.resources import DELETED, Resource, by_id, check_superuser, for_admins
+from maas_simulator.http.resources import DELETED, Resource, by_id, check_admin, check_superuser
 from maas_simulator.model.events import timestamp
 from maas_simulator.model.fields import (
     WHOLE_FORM,
@@ -193,7 +193,6 @@ ROUTES: Final = Resource(
         _check_route,
     ),
     find=_only_by_id("destination", "destination_id", "gateway_ip", "metric", "source", "source_id"),
-    may_create=for_admins,
 )
 
 
@@ -236,8 +235,7 @@ RESERVED: Final = Resource(
         _check_reserved,
     ),
     given=lambda call: _with_subnet(call, "ip"),
-    may_create=for_admins,
-    may_change=lambda call, _record: for_admins(call),
+    may_change=lambda call, _record: check_admin(call),
 )
 
 

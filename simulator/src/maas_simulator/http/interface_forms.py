@@ -183,26 +183,17 @@ class InterfaceForm:
             return
         if self.old is not None and mac == self.old["mac_address"]:
             return
-        owner = find_by_mac(self.region, mac)
+        owner = self.region.owner_of_mac(mac)
         if owner is not None:
-            cleaning.add_error("mac_address", f"This MAC address is already in use by {owner.hostname}.")
+            cleaning.add_error("mac_address", f"This MAC address is already in use by {owner}.")
 
     def _others(self) -> list[Record]:
         return [nic for nic in self.nics.values() if self.old is None or nic["id"] != self.old["id"]]
 
 
-def find_by_mac(region: RegionState, mac: str) -> SimulatedMachine | None:
-    """The machine that has an interface with this MAC address."""
-    stored = region.tables.interfaces
-    for machine in region.machines.values():
-        nics = stored.get(machine.system_id)
-        macs = machine.mac_addresses if nics is None else [nic["mac_address"] for nic in nics.values()]
-        if mac in macs:
-            return machine
-    return None
-
-
 def occupy_parents(nics: Table, nic: Record) -> None:
-    """Move the parents of a bond or bridge to its VLAN, without links of their own."""
+    """Move the parents of a bond or bridge to its VLAN, and the links of a bridge's parent to the bridge."""
     for parent in (nics[number] for number in nic["parents"]) if nic["type"] in (BOND, BRIDGE) else ():
+        if nic["type"] == BRIDGE:
+            nic["links"] += parent["links"]
         parent["links"], parent["vlan"] = [], nic["vlan"]

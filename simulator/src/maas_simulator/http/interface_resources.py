@@ -91,7 +91,7 @@ def _create(kind: str, operation: str) -> Handler:
         nic = nics.add(**new_interface(call.region.tables, **values, type=kind))
         nic["numa_node"] = 0 if kind == PHYSICAL else None
         occupy_parents(nics, nic)
-        if nic["vlan"] is not None:
+        if nic["vlan"] is not None and not nic["links"]:
             nic["links"] = [new_link(call.region.tables, LINK_UP, now=call.region.now())]
         return _store(call, machine, nics, nic)
 
@@ -185,12 +185,15 @@ def _read_subnet(nic: Record, *, forced: bool) -> Callable[[Tables, str], int]:
     return read
 
 
+_read_mode: Final = one_of("mode", AUTO, DHCP, STATIC, LINK_UP)
+
+
 def _link_form(call: Call, nic: Record) -> RecordForm:
     forced = boolean(call.region.tables, last(call.form, "force"))
     return RecordForm(
         "Link",
         (
-            Field("mode", one_of("mode", AUTO, DHCP, STATIC, LINK_UP), required=True),
+            Field("mode", lambda tables, value: _read_mode(tables, value.lower()), required=True),
             Field("subnet", _read_subnet(nic, forced=forced), default=None),
             Field("ip_address", address, default=None),
             Field("default_gateway", boolean, default=False),
@@ -302,10 +305,8 @@ def restore_networking(call: Call) -> Answer:
     """Fail like MAAS, which reads the network from the output of commissioning: here, it has no resources."""
     machine = call.machine()
     call.check_permission("admin", machine)
-    if machine.status not in CHANGEABLE:
-        raise conflict(
-            "Machine must be in a new, ready, allocated, or failed testing state to restore networking configuration."
-        )
+    if machine.status not in (Status.READY, Status.FAILED_TESTING):
+        raise conflict("Machine must be in a ready or failed testing state to restore networking configuration")
     raise Refusal(500, "No resources found from commissioning output")
 
 

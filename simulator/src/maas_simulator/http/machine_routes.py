@@ -1,24 +1,27 @@
 """Handlers for machines: reads, lists with filters, and all operations with their permissions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.http.filters import FILTERS, check_filter
-from maas_simulator.http.hardware import disks_json, power_json
+from maas_simulator.http.hardware import disks_json
 from maas_simulator.http.render import machine_json
-from maas_simulator.model.forms import strict_boolean
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
-from maas_simulator.model.refusals import Refusal, conflict, forbidden, not_found
+from maas_simulator.model.power_types import power_json
+from maas_simulator.model.refusals import Refusal, conflict, for_superusers, not_found
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.statuses import RELEASABLE, Status
 from maas_simulator.operations import instant_operations, timed_operations
+from maas_simulator.operations.constraints import Constraints
 
 
 @dataclass(frozen=True)
 class Operation:
     """An operation on one machine. The response shows the old values of the fields in ``keeps``.
+
+    It does not show the addresses yet that the operation assigned.
 
     Only a ``takes_json`` operation reads parameters from a JSON body (MAAS 3.7).
     """
@@ -32,26 +35,34 @@ class Operation:
         """Carry out the operation and return the machine."""
         machine = call.machine()
         call.check_permission(self.permission, machine)
-        before = machine_json(call.region, machine)
+        before: dict[str, Any] = machine_json(call.region, machine)
         try:
             self.act(call.region, machine, call.user.username, call.form)
         except Refusal as refusal:
             # Another layer of MAAS reports failures after the change is stored, such as a failed power-on.
             raise refusal.without_vary() if refusal.status in (500, 503) else refusal from None
         call.region.play()
-        after = machine_json(call.region, machine)
+        after: dict[str, Any] = machine_json(call.region, machine)
         if machine.status is Status.READY:
             return Answer(after)
+        for nic in after["interface_set"]:
+            _hide_new(nic["links"], before["ip_addresses"])
         return Answer(after | {field: before[field] for field in self.keeps})
 
 
-_ADDRESSES = ("power_state", "boot_interface", "interface_set", "ip_addresses")
+def _hide_new(links: list[JSON], addresses: list[str]) -> None:
+    for link in links:
+        if link.get("ip_address") not in addresses:
+            link.pop("ip_address", None)
+
+
+_BEFORE = ("power_state", "ip_addresses")
 _SCRIPTS = tuple(
     f"{kind}_status{name}" for kind in ("commissioning", "testing", "storage_test") for name in ("", "_name")
 )
 
 POST_OPERATIONS: dict[str, Operation] = {
-    "deploy": Operation("edit", timed_operations.deploy, _ADDRESSES),
+    "deploy": Operation("edit", timed_operations.deploy),
     "commission": Operation("superuser", timed_operations.commission, takes_json=True),
     "test": Operation("superuser", timed_operations.test, takes_json=True),
     "release": Operation("edit", timed_operations.release, takes_json=True),
@@ -63,18 +74,13 @@ POST_OPERATIONS: dict[str, Operation] = {
     "mark_broken": Operation("owner", instant_operations.mark_broken),
     "mark_fixed": Operation("admin", instant_operations.mark_fixed),
     "override_failed_testing": Operation("admin", instant_operations.override_failed_testing),
-    "power_on": Operation("edit", instant_operations.power_on, (*_ADDRESSES, "osystem", "distro_series", "hwe_kernel")),
+    "power_on": Operation("edit", instant_operations.power_on, (*_BEFORE, "osystem", "distro_series", "hwe_kernel")),
 }
 
 
 def read(call: Call) -> Answer:
     """One machine."""
     return Answer(machine_json(call.region, call.machine()))
-
-
-def read_node(call: Call) -> Answer:
-    """One machine, as a node."""
-    return Answer(machine_json(call.region, call.machine("Node")))
 
 
 def list_allocated(call: Call) -> Answer:
@@ -93,7 +99,7 @@ def power_parameters(call: Call) -> Answer:
 def all_power_parameters(call: Call) -> Answer:
     """The power parameters of all machines, for superusers."""
     if not call.user.is_superuser:
-        raise forbidden()
+        raise for_superusers()
     asked = call.query.get("id")
     every = call.region.machines.items()
     return Answer({name: power_json(machine) for name, machine in every if asked is None or name in asked})
@@ -132,15 +138,13 @@ def delete(call: Call) -> Answer:
 
 def list_machines(call: Call) -> Answer:
     """All machines that the user may see and that match the filters. Unknown filters are a 400, unknown ids ignored."""
-    filters = {name: values for name, values in call.query.items() if name not in ("op", "format")}
-    for name, values in filters.items():
-        check_filter(call.region, name, values)
-    found = [
-        machine_json(call.region, machine)
-        for machine in _candidates(call)
-        if call.sees(machine) and all(FILTERS[name](machine, values) for name, values in filters.items())
-    ]
-    return Answer(found)
+    return Answer([machine_json(call.region, machine) for machine in find_machines(call)])
+
+
+def find_machines(call: Call) -> Iterator[SimulatedMachine]:
+    """The machines that the user may see and that match the filters."""
+    constraints = Constraints(call.region, call.query, allocating=False)
+    return (machine for machine in _candidates(call) if call.sees(machine) and constraints.meets(machine))
 
 
 def _candidates(call: Call) -> Iterable[SimulatedMachine]:
@@ -156,10 +160,11 @@ def _candidates(call: Call) -> Iterable[SimulatedMachine]:
 
 
 def allocate(call: Call) -> Answer:
-    """Acquire a machine by constraints."""
-    shown: JSON = {"verbose_storage": {}, "verbose_interfaces": {}} if strict_boolean(call.form, "verbose") else {}
+    """Acquire a machine by constraints. MAAS 3.7 fails at a body that is no form."""
+    if call.data is not call.form:
+        raise Refusal(500, f"'{type(call.data).__name__}' object has no attribute 'lists'")
     machine, found = instant_operations.allocate(call.region, call.user.username, call.form)
-    return Answer(machine_json(call.region, machine) | {"constraints_by_type": found | shown})
+    return Answer(machine_json(call.region, machine) | {"constraints_by_type": found})
 
 
 def release_many(call: Call) -> Answer:
@@ -185,7 +190,7 @@ def release_many(call: Call) -> Answer:
 
 def _disks(call: Call) -> list[JSON]:
     """The disks, without firmware versions, which MAAS omits here."""
-    disks = disks_json(call.machine("Node"))
+    disks = disks_json(call.machine())
     return [{name: value for name, value in disk.items() if name != "firmware_version"} for disk in disks]
 
 

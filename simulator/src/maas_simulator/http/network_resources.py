@@ -15,7 +15,7 @@ from maas_simulator.http.network_views import (
     vlan_json,
     vlans_of,
 )
-from maas_simulator.http.resources import Resource, for_admins, refuse_default
+from maas_simulator.http.resources import Resource, refuse_default
 from maas_simulator.http.subnet_addresses import (
     list_addresses,
     reserved_ranges,
@@ -120,7 +120,6 @@ FABRICS: Final = Resource(
         _not_reserved("fabric"),
     ),
     find=by_specifier,
-    may_create=for_admins,
     after_create=_add_untagged_vlan,
     before_delete=_delete_fabric,
 )
@@ -216,7 +215,6 @@ VLANS_OF_FABRIC: Final = replace(
     many="fabrics/{fabric_id}/vlans/",
     one="fabrics/{fabric_id}/vlans/{vid}/",
     find=_find_in_fabric,
-    may_create=for_admins,
     from_call=lambda call: {"fabric": _fabric(call)["id"]},
     more_many={("GET", None): _vlans_of_fabric},
 )
@@ -286,7 +284,6 @@ SUBNETS: Final = Resource(
     ),
     find=by_specifier,
     slashes=True,
-    may_create=for_admins,
     before_delete=_delete_subnet,
     more_one={
         ("GET", "statistics"): lambda call: statistics(call, _subnet(call)),
@@ -327,7 +324,6 @@ SPACES: Final = Resource(
     space_json,
     form=RecordForm("Space", (Field("name", NAME, unique=True), Field("description", text())), _not_reserved("space")),
     find=_find_space,
-    may_create=for_admins,
     after_create=_name_space,
     before_delete=_leave_space,
     more_many={("GET", None): _spaces},

@@ -14,6 +14,7 @@ from maas_simulator.model.interfaces import (
     stored_interfaces,
 )
 from maas_simulator.model.machines import Rack, SimulatedMachine
+from maas_simulator.model.networks import controller_address
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import Refusal
 from maas_simulator.state import RegionState
@@ -61,9 +62,9 @@ def uses(region: RegionState, subnet: Record) -> list[Use]:
             for each in region.tables["StaticIPAddress"].where(subnet=subnet["id"])
         ),
         *(
-            Use(rack.address, STICKY, None, "MAAS", rack, "eth0")
+            Use(controller_address(subnet["cidr"]), STICKY, None, "MAAS", rack, "eth0")
             for rack in region.racks.values()
-            if rack.address and ip_address(rack.address) in ip_network(subnet["cidr"])
+            if region.tables["VLAN"][subnet["vlan"]]["primary_rack"] == rack.system_id
         ),
     ]
     return sorted(found, key=lambda use: int(ip_address(use.ip)))

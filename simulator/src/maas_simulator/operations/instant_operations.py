@@ -1,6 +1,6 @@
 """Operations that complete within the request: allocating, locking, power, and marking."""
 
-from maas_simulator.model.forms import Form, check_bridges, last, strict_boolean
+from maas_simulator.model.forms import Form, bridge_params, last, strict_boolean
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.refusals import Refusal, conflict, not_simulated
 from maas_simulator.model.runs import Stage
@@ -154,8 +154,8 @@ def allocate(region: RegionState, username: str, form: Form) -> tuple[SimulatedM
     host. ``dry_run`` changes nothing.
     """
     constraints = Constraints(region, form)
-    check_bridges(form)
-    dry = strict_boolean(form, "dry_run")
+    bridge_params(form)
+    dry, verbose = strict_boolean(form, "dry_run"), strict_boolean(form, "verbose")
     free = (machine for machine in region.machines.values() if _is_free(machine, username))
     fitting = filter(constraints.meets, free)
     machine = min(fitting, key=lambda machine: machine.cpu_count + machine.memory, default=None)
@@ -164,9 +164,8 @@ def allocate(region: RegionState, username: str, form: Form) -> tuple[SimulatedM
     if machine is None:
         raise _none_available(constraints)
     if not dry:
-        acquire(region, machine, username, last(form, "comment"))
-        machine.agent_name = last(form, "agent_name")
-    return machine, constraints.found(machine)
+        acquire(region, machine, username, form)
+    return machine, constraints.found(machine) | (constraints.verbose() if verbose else {})
 
 
 def _is_free(machine: SimulatedMachine, username: str) -> bool:
@@ -174,7 +173,7 @@ def _is_free(machine: SimulatedMachine, username: str) -> bool:
 
 
 def _none_available(constraints: Constraints) -> Refusal:
-    if not constraints.given:
+    if not constraints.resolved:
         return conflict("No machine available.")
     if "system_id" in constraints.given:
         return conflict(f"No machine with system ID {constraints.given['system_id'][-1]} available.")
