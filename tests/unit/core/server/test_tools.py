@@ -1,6 +1,7 @@
 """Tools, results and errors in the form that clients receive."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import jsonschema
@@ -235,10 +236,14 @@ def test_an_error_is_sent_even_if_a_plugins_text_is_huge() -> None:
         maas_says="m" * RESULT_LIMIT,
     )
 
+    tracemalloc.start()
     result = ensure_sendable("maas_big", failure(error))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
 
     assert result.is_error
     assert "xxx" in result.content[0].model_dump()["text"]
+    assert peak < RESULT_LIMIT, "the texts are cut before anything else is done with them"
 
 
 def test_an_error_of_ordinary_size_is_not_cut() -> None:
