@@ -40,9 +40,9 @@ class Mode(PolicyTable):
 
 MODES: Final[Mapping[str, Mode]] = MappingProxyType(
     {
-        READ_ONLY: Mode(operate="refuse", destroy="refuse"),
-        STANDARD: Mode(),
-        UNATTENDED: Mode(destroy="plan"),
+        READ_ONLY: Mode.model_construct(operate="refuse", destroy="refuse"),
+        STANDARD: Mode.model_construct(),
+        UNATTENDED: Mode.model_construct(destroy="plan"),
     }
 )
 """The modes that exist without configuration."""
@@ -63,7 +63,7 @@ class Protection(PolicyTable):
         return bool(self.tags or self.pools or self.zones or self.hostnames or self.other_owners)
 
 
-NO_LIMIT: Final = Limit()
+NO_LIMIT: Final = Limit.model_construct()
 
 
 class Policy(PolicyTable):
@@ -72,7 +72,7 @@ class Policy(PolicyTable):
     modes: Mapping[str, Mode] = Field(
         default_factory=dict, description="The response to each tier in a mode, which replaces that of a built-in mode."
     )
-    protect: Protection = Protection()
+    protect: Protection = Protection.model_construct()
     second_person: tuple[str, ...] = Field(
         default=(),
         description="Kinds of calls whose plan another person must apply: `erase`, `destroy`, `operate`, or a tool's "

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from heapq import heappop, heappush
 from urllib.parse import unquote
 
@@ -67,6 +68,7 @@ class User:
             "resource_uri": f"/MAAS/api/2.0/users/{self.username}/",
         }
 
+    @cache  # noqa: B019 - a user is small, and each request needs it
     def _part(self, name: str, length: int) -> str:
         return hashlib.sha256(f"simulated {self.username} {name}".encode()).hexdigest()[:length]
 
