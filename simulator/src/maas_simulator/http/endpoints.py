@@ -1,45 +1,82 @@
 """The paths and operations of the API, with their handlers."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from maas_simulator.http import (
-    collection_routes,
+    account_routes,
     image_routes,
     machine_edits,
     machine_routes,
     network_resources,
+    node_resources,
     organisation_resources,
+    region_resources,
     region_routes,
     result_routes,
+    script_resources,
+    tag_resources,
 )
 from maas_simulator.http.calls import Endpoint
+from maas_simulator.http.empty_collections import EMPTY, none
 from maas_simulator.http.machine_routes import POST_OPERATIONS
-from maas_simulator.http.unsimulated import UNSIMULATED, unsimulated_handlers
+from maas_simulator.http.unsimulated import ONLY_CHECKED, UNSIMULATED, unsimulated_handlers
 
 PREFIX = "/MAAS/api/2.0/"
-
-EMPTY = ("devices", "dhcp-snippets", "discovery", "files", "ipaddresses", "static-routes")
-"""Collections that are empty, as in a new region. Nothing can be added to them."""
-
 
 RESOURCES = (
     organisation_resources.ZONES,
     organisation_resources.POOLS,
-    organisation_resources.TAGS,
+    tag_resources.TAGS,
     organisation_resources.DOMAINS,
     network_resources.FABRICS,
     network_resources.VLANS,
     network_resources.SUBNETS,
     network_resources.SPACES,
     network_resources.RANGES,
+    account_routes.SSH_KEYS,
+    account_routes.SSL_KEYS,
+    node_resources.DEVICES,
+    region_resources.NOTIFICATIONS,
+    region_resources.REPOSITORIES,
+    region_resources.SNIPPETS,
+    region_resources.SOURCES,
+    region_resources.SELECTIONS,
+    script_resources.SCRIPTS,
 )
 """The collections of records."""
 
 SIMULATED = (
-    Endpoint("Version", "version/", {("GET", None): region_routes.version}),
-    Endpoint("Users", "users/", {("GET", None): collection_routes.users, ("GET", "whoami"): collection_routes.whoami}),
-    Endpoint("User", "users/{username}/", {("GET", None): collection_routes.user}),
-    Endpoint("Maas", "maas/", {("GET", "get_config"): region_routes.get_config}),
+    Endpoint("Version", "version/", {("GET", None): region_routes.version}, is_open=True),
+    Endpoint(
+        "Users",
+        "users/",
+        {
+            ("GET", None): account_routes.users,
+            ("GET", "whoami"): account_routes.whoami,
+            ("POST", None): account_routes.create_user,
+        },
+    ),
+    Endpoint(
+        "User",
+        "users/{username}/",
+        {("GET", None): account_routes.user, ("DELETE", None): account_routes.delete_user},
+    ),
+    Endpoint(
+        "Account",
+        "account/",
+        {
+            ("GET", "list_authorisation_tokens"): account_routes.list_tokens,
+            ("POST", "create_authorisation_token"): account_routes.create_token,
+            ("POST", "delete_authorisation_token"): account_routes.delete_token,
+            ("POST", "update_token_name"): account_routes.rename_token,
+        },
+    ),
+    Endpoint(
+        "Maas",
+        "maas/",
+        {("GET", "get_config"): region_routes.get_config, ("POST", "set_config"): region_routes.set_config},
+    ),
     Endpoint(
         "Machines",
         "machines/",
@@ -52,8 +89,10 @@ SIMULATED = (
             ("GET", "power_parameters"): machine_routes.all_power_parameters,
             ("POST", "set_zone"): machine_edits.set_zone,
             ("POST", "clone"): machine_edits.clone,
+            ("POST", "accept"): machine_edits.accept,
+            ("POST", "accept_all"): machine_edits.accept_all,
+            ("GET", "is_registered"): node_resources.is_registered,
         },
-        anonymous=True,
     ),
     Endpoint(
         "Machine",
@@ -65,12 +104,30 @@ SIMULATED = (
             ("PUT", None): machine_edits.update,
             ("GET", "power_parameters"): machine_routes.power_parameters,
             ("POST", "set_workload_annotations"): machine_edits.set_workload_annotations,
+            ("POST", "set_owner_data"): machine_edits.set_owner_data,
             ("POST", "power_off"): machine_routes.power_off,
             **{("POST", name): operation for name, operation in POST_OPERATIONS.items()},
+            **ONLY_CHECKED,
         },
     ),
-    Endpoint("Nodes", "nodes/", {}, anonymous=True),
-    Endpoint("Node", "nodes/{system_id}/", {("GET", None): machine_routes.read_node}),
+    Endpoint(
+        "Nodes",
+        "nodes/",
+        {
+            ("GET", None): node_resources.list_nodes,
+            ("GET", "is_registered"): node_resources.is_registered,
+            ("POST", "set_zone"): machine_edits.set_zone,
+        },
+    ),
+    Endpoint(
+        "Node",
+        "nodes/{system_id}/",
+        {
+            ("GET", None): machine_routes.read,
+            ("GET", "power_parameters"): machine_routes.power_parameters,
+            ("DELETE", None): machine_routes.delete,
+        },
+    ),
     Endpoint("Interfaces", "nodes/{system_id}/interfaces/", {("GET", None): machine_routes.interfaces}),
     Endpoint("Interface", "nodes/{system_id}/interfaces/{id}/", {("GET", None): machine_routes.interface}),
     Endpoint("BlockDevices", "nodes/{system_id}/blockdevices/", {("GET", None): machine_routes.blockdevices}),
@@ -79,14 +136,20 @@ SIMULATED = (
     Endpoint(
         "NodeScriptResult",
         "nodes/{system_id}/results/{id}/",
-        {("GET", None): result_routes.result, ("GET", "download"): result_routes.download},
+        {
+            ("GET", None): result_routes.result,
+            ("GET", "download"): result_routes.download,
+            ("PUT", None): result_routes.suppress,
+            ("DELETE", None): result_routes.delete,
+        },
     ),
+    Endpoint("CommissioningResults", "commissioning-results/", {("GET", None): result_routes.all_results}),
+    Endpoint("InstallationResults", "installation-results/", {("GET", None): result_routes.all_results}),
     Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
     *(endpoint for resource in RESOURCES for endpoint in resource.endpoints()),
     Endpoint("Vlans", "fabrics/{fabric_id}/vlans/", {("GET", None): network_resources.fabric_vlans}),
     Endpoint("Networks", "networks/", {("GET", None): network_resources.networks}),
     Endpoint("Network", "networks/{name}/", {("GET", None): network_resources.network}),
-    Endpoint("Device", "devices/{system_id}/", {("GET", None): collection_routes.no_device}),
     Endpoint(
         "BootResources",
         "boot-resources/",
@@ -95,26 +158,49 @@ SIMULATED = (
             ("GET", "is_importing"): image_routes.is_importing,
             ("POST", "import"): image_routes.start_import,
             ("POST", "stop_import"): image_routes.stop_import,
+            ("POST", None): image_routes.upload_image,
         },
     ),
-    Endpoint("BootResource", "boot-resources/{id}/", {("GET", None): image_routes.read_image}),
-    *(Endpoint(name, f"{name}/", {("GET", None): collection_routes.none}) for name in EMPTY),
-)
-
-
-def _add_unsimulated(endpoint: Endpoint) -> Endpoint:
-    return replace(endpoint, handlers={**dict(unsimulated_handlers(endpoint.path)), **endpoint.handlers})
-
-
-ENDPOINTS = (
-    *map(_add_unsimulated, SIMULATED),
-    *(
-        Endpoint(path, path, dict(unsimulated_handlers(path)))
-        for path in UNSIMULATED
-        if all(path != each.path for each in SIMULATED)
+    Endpoint(
+        "BootResource",
+        "boot-resources/{id}/",
+        {("GET", None): image_routes.read_image, ("DELETE", None): image_routes.delete_image},
     ),
+    *script_resources.COMMISSIONING_SCRIPTS,
+    *region_resources.LICENSE_KEYS,
+    *node_resources.CONTROLLERS,
+    *EMPTY,
+    *(Endpoint(name, f"{name}/", {("GET", None): none}) for name in ("ipaddresses", "static-routes")),
 )
-"""Add the operations of MAAS that are not simulated."""
+
+
+_IS_REGISTERED = ("GET", "is_registered")
+ANONYMOUS: Mapping[str, Collection[tuple[str, str | None]]] = {
+    "machines/": {("POST", None), _IS_REGISTERED},
+    **{f"{kind}/": {_IS_REGISTERED} for kind in ("nodes", "devices", "rackcontrollers", "regioncontrollers")},
+    "files/": {("GET", "get"), ("GET", "get_by_key")},
+}
+"""The handlers that MAAS calls without credentials, by path."""
+
+
+def _complete(endpoint: Endpoint) -> Endpoint:
+    """Add the operations of MAAS that are not simulated."""
+    return replace(
+        endpoint,
+        handlers={**dict(unsimulated_handlers(endpoint.path)), **endpoint.handlers},
+        anonymous=ANONYMOUS.get(endpoint.path, ()),
+    )
+
+
+ENDPOINTS = tuple(
+    map(
+        _complete,
+        (
+            *SIMULATED,
+            *(Endpoint(path, path, {}) for path in UNSIMULATED if all(path != each.path for each in SIMULATED)),
+        ),
+    )
+)
 
 
 def find(path: str) -> tuple[Endpoint | None, tuple[str, ...], str | None]:

@@ -1,11 +1,14 @@
 """Paths, methods and operations of MAAS 3.7 that are not simulated and return 501."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.model.refusals import not_simulated
+from maas_simulator.model.fields import REQUIRED
+from maas_simulator.model.forms import last
+from maas_simulator.model.refusals import conflict, not_simulated, refused_form
+from maas_simulator.model.statuses import Status
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,54 @@ class NotSimulated:
         raise not_simulated(f"{self.what} on {call.path}")
 
 
+@dataclass(frozen=True)
+class OnlyChecked(NotSimulated):
+    """The handler of an operation on a machine of which only the checks are simulated.
+
+    ``message`` is MAAS's 409 for a machine with another status than ``statuses``.
+    """
+
+    permission: str
+    statuses: Collection[Status] = frozenset(Status)
+    message: str = ""
+    required: tuple[str, ...] = ()
+
+    def __call__(self, call: Call) -> Answer:
+        """Check the permission, the status and the parameters, and raise the 501."""
+        machine = call.machine()
+        call.check_permission(self.permission, machine)
+        if machine.status not in self.statuses:
+            raise conflict(self.message)
+        if missing := {name: [REQUIRED] for name in self.required if not last(call.form, name)}:
+            raise refused_form(missing)
+        return super().__call__(call)
+
+
+_READY: Final = frozenset({Status.READY})
+_TESTED: Final = frozenset({Status.READY, Status.FAILED_TESTING})
+_FREE: Final = frozenset({Status.READY, Status.ALLOCATED})
+_RESTORE: Final = "Machine must be in a ready or failed testing state to restore"
+_MOUNT: Final = "the filesystem because the machine is not Ready or Allocated."
+_LAYOUT: Final = "Cannot change the storage layout on a machine that is not Ready."
+_CHECKS: Final[Mapping[tuple[str, str], tuple[Any, ...]]] = {
+    ("GET", "details"): ("view",),
+    ("GET", "get_token"): ("admin",),
+    ("GET", "get_curtin_config"): ("admin",),
+    ("POST", "clear_default_gateways"): ("admin",),
+    ("POST", "mount_special"): ("edit", _FREE, f"Cannot mount {_MOUNT}", ("fstype", "mount_point")),
+    ("POST", "unmount_special"): ("edit", _FREE, f"Cannot unmount {_MOUNT}", ("mount_point",)),
+    ("POST", "set_storage_layout"): ("admin", _READY, _LAYOUT, ("storage_layout",)),
+    ("POST", "restore_default_configuration"): (
+        *("admin", _TESTED, f"{_RESTORE} default networking and storage configuration."),
+    ),
+    ("POST", "restore_networking_configuration"): ("admin", _TESTED, f"{_RESTORE} networking configuration"),
+    ("POST", "restore_storage_configuration"): ("admin", _TESTED, f"{_RESTORE} storage configuration."),
+}
+ONLY_CHECKED: Final[Mapping[tuple[str, str | None], OnlyChecked]] = {
+    (method, op): OnlyChecked(f"{method} op={op}", *checks) for (method, op), checks in _CHECKS.items()
+}
+"""The operations on one machine of which only the checks are simulated."""
+
 OUTSIDE_THE_API: Final[Mapping[str, str]] = {
     "/MAAS/accounts/": "sessions of MAAS's web interface",
     "/MAAS/a/": "API v3",
@@ -30,33 +81,13 @@ OUTSIDE_THE_API: Final[Mapping[str, str]] = {
 
 _EDITED, _WHOLE, _LISTED = "PUT DELETE", "GET PUT DELETE", "GET POST"
 _DISK = "POST:format POST:unformat POST:mount POST:unmount POST:add_tag POST:remove_tag"
-_CONTROLLER = "GET:details GET:power_parameters GET:query_power_state POST:power_on POST:power_off POST:test POST:abort"
+_CONTROLLER = (
+    "GET:details GET:query_power_state POST:power_on POST:power_off POST:test POST:abort POST:override_failed_testing"
+)
 
 UNSIMULATED: Final[Mapping[str, str]] = {
-    "account/": (
-        "GET:list_authorisation_tokens POST:create_authorisation_token POST:delete_authorisation_token "
-        "POST:update_token_name"
-    ),
-    "account/prefs/sshkeys/": f"{_LISTED} POST:import",
-    "account/prefs/sshkeys/{id}/": "GET DELETE",
-    "account/prefs/sslkeys/": _LISTED,
-    "account/prefs/sslkeys/{id}/": "GET DELETE",
-    "boot-resources/": "POST",
-    "boot-resources/{id}/": "DELETE",
-    "boot-sources/": _LISTED,
-    "boot-sources/{id}/": _WHOLE,
-    "boot-sources/{boot_source_id}/selections/": _LISTED,
-    "boot-sources/{boot_source_id}/selections/{id}/": _WHOLE,
-    "commissioning-scripts/": _LISTED,
-    "commissioning-scripts/{name}": _WHOLE,
-    "devices/": "POST GET:is_registered POST:set_zone",
-    "devices/{system_id}/": f"{_EDITED} GET:details GET:power_parameters POST:set_workload_annotations",
-    "dhcp-snippets/": "POST",
-    "dhcp-snippets/{id}/": f"{_WHOLE} POST:revert",
-    "discovery/": (
-        "POST:scan POST:clear POST:clear_by_mac_and_ip GET:by_unknown_ip GET:by_unknown_ip_and_mac GET:by_unknown_mac"
-    ),
-    "discovery/{discovery_id}/": "GET",
+    "devices/{system_id}/": "GET:details POST:restore_default_configuration POST:restore_networking_configuration",
+    "discovery/": "POST:scan POST:clear POST:clear_by_mac_and_ip",
     "dnsresourcerecords/": _LISTED,
     "dnsresourcerecords/{id}/": _WHOLE,
     "dnsresources/": _LISTED,
@@ -66,22 +97,14 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     "fabrics/{fabric_id}/vlans/": "POST",
     "fabrics/{fabric_id}/vlans/{vid}/": _WHOLE,
     "files/": "POST DELETE GET:get GET:get_by_key",
-    "files/{filename}/": "GET DELETE",
-    "installation-results/": "GET",
     "ipaddresses/": "POST:reserve POST:release",
     "license-key/{osystem}/{distro_series}": _WHOLE,
     "license-keys/": _LISTED,
     "maas/": "POST:set_config",
-    "machines/": "GET:is_registered POST:accept POST:accept_all POST:add_chassis",
-    "machines/{system_id}/": (
-        "GET:details GET:get_token GET:get_curtin_config POST:restore_default_configuration "
-        "POST:restore_networking_configuration POST:restore_storage_configuration POST:set_storage_layout "
-        "POST:clear_default_gateways POST:mount_special POST:unmount_special POST:set_owner_data"
-    ),
+    "machines/": "POST:add_chassis",
     "networks/": "POST",
     "networks/{name}/": (f"{_EDITED} POST:connect_macs POST:disconnect_macs GET:list_connected_macs "),
-    "nodes/": "GET GET:is_registered POST:set_zone",
-    "nodes/{system_id}/": "DELETE GET:details GET:power_parameters",
+    "nodes/{system_id}/": "GET:details",
     "nodes/{system_id}/bcache-cache-set/{id}/": _WHOLE,
     "nodes/{system_id}/bcache-cache-sets/": _LISTED,
     "nodes/{system_id}/bcache/{id}/": _WHOLE,
@@ -99,41 +122,19 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     ),
     "nodes/{system_id}/raid/{id}/": _WHOLE,
     "nodes/{system_id}/raids/": _LISTED,
-    "nodes/{system_id}/results/{id}/": _EDITED,
     "nodes/{system_id}/vmfs-datastore/{id}/": _WHOLE,
     "nodes/{system_id}/vmfs-datastores/": _LISTED,
     "nodes/{system_id}/volume-group/{id}/": (f"{_WHOLE} POST:create_logical_volume POST:delete_logical_volume"),
     "nodes/{system_id}/volume-groups/": _LISTED,
-    "notifications/": _LISTED,
-    "notifications/{id}/": f"{_WHOLE} POST:dismiss",
-    "package-repositories/": _LISTED,
-    "package-repositories/{id}/": _WHOLE,
-    "pods/": _LISTED,
-    "pods/{id}/": f"{_WHOLE} GET:parameters POST:refresh POST:compose POST:add_tag POST:remove_tag",
-    "rackcontrollers/": (
-        "GET GET:describe_power_types GET:is_registered GET:power_parameters POST:import_boot_images POST:set_zone"
-    ),
-    "rackcontrollers/{system_id}/": (
-        f"{_WHOLE} {_CONTROLLER} GET:list_boot_images POST:import_boot_images POST:override_failed_testing"
-    ),
-    "regioncontrollers/": "GET GET:is_registered POST:set_zone",
-    "regioncontrollers/{system_id}/": f"{_WHOLE} GET:details",
+    "rackcontrollers/": "POST:import_boot_images POST:set_zone",
+    "rackcontrollers/{system_id}/": f"{_CONTROLLER} GET:list_boot_images POST:import_boot_images",
+    "regioncontrollers/": "POST:set_zone",
+    "regioncontrollers/{system_id}/": "DELETE GET:details",
     "reservedips/": _LISTED,
     "reservedips/{id}/": _WHOLE,
-    "scripts/": _LISTED,
-    "scripts/{name}": f"{_WHOLE} GET:download POST:revert POST:add_tag POST:remove_tag",
     "static-routes/": "POST",
     "static-routes/{id}/": _WHOLE,
     "subnets/{id}/": "GET:ip_addresses GET:reserved_ip_ranges GET:unreserved_ip_ranges",
-    "tags/{name}/": (
-        "GET:nodes GET:devices GET:rack_controllers GET:region_controllers POST:rebuild POST:update_nodes"
-    ),
-    "users/": "POST",
-    "users/{username}/": "DELETE",
-    "vm-clusters/": "GET",
-    "vm-clusters/{id}/": f"{_WHOLE} POST:refresh",
-    "vm-hosts/": _LISTED,
-    "vm-hosts/{id}/": f"{_WHOLE} GET:parameters POST:refresh POST:compose POST:add_tag POST:remove_tag",
 }
 """Unsimulated methods by path relative to the API; ``METHOD:op`` for operations."""
 

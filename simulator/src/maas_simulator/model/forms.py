@@ -1,9 +1,9 @@
 """Reading parameters as MAAS does, with its two kinds of booleans."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 
-from maas_simulator.model.refusals import invalid, not_simulated
-from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, DEFAULT_TEST, TEST_SCRIPTS, WIPE_DISKS
+from maas_simulator.model.refusals import Refusal, invalid, invalid_parameter
 
 Form = Mapping[str, Sequence[str]]
 """The parameters of a request: all values of every key."""
@@ -25,35 +25,45 @@ def last(form: Form, name: str) -> str:
     return values[-1]
 
 
+def mandatory(form: Form, name: str) -> str:
+    """Return a parameter of an operation; 400 if it is left out."""
+    if name not in form:
+        raise Refusal(400, f"No provided {name}!")
+    return last(form, name)
+
+
 def each(form: Form, name: str) -> list[str]:
     """Return all values of a parameter; each may be a comma-separated list."""
     return [part.strip() for value in form.get(name, ()) for part in value.split(",") if part.strip()]
 
 
+def is_true(value: str) -> bool:
+    """Read a boolean of a form, which is loose: all values except empty and ``false`` are true, even ``0``."""
+    return value.lower() not in ("", "false")
+
+
 def loose_boolean(form: Form, name: str) -> bool:
-    """Read a boolean of release, commission or test: all values except empty and ``false`` are true, even ``0``."""
-    value = last(form, name).lower()
-    return value not in ("", "false")
+    """Read a boolean of a form, such as those of release, commission, test and of a new machine."""
+    return is_true(last(form, name))
 
 
 def strict_boolean(form: Form, name: str) -> bool:
-    """Read a boolean of deploy or allocate, which accepts only ``0``, ``1``, ``yes``, ``no`` and the like."""
+    """Read a boolean parameter, such as those of deploy and allocate, which accept only ``0``, ``1``, ``yes`` etc."""
     value = last(form, name).strip().lower()
     if value not in _YES | _NO:
-        raise invalid(name, "Value should be 'true' or 'false'")
+        raise invalid_parameter(name, "Value should be 'true' or 'false'")
     return value in _YES
 
 
 def check_bridges(form: Form) -> None:
     """Check the parameters of bridges. MAAS only passes them to the machine."""
     strict_boolean(form, "bridge_all")
+    kind = last(form, "bridge_type")
+    if kind not in ("", "standard", "ovs"):
+        raise invalid_parameter("bridge_type", f"Value must be one of: standard; ovs (not {kind!r})")
     strict_boolean(form, "bridge_stp")
-    wrong = {
-        "bridge_type": last(form, "bridge_type") not in ("", "standard", "ovs"),
-        "bridge_fd": not (last(form, "bridge_fd") or "0").isdecimal(),
-    }
-    for name in (name for name, is_wrong in wrong.items() if is_wrong):
-        raise not_simulated(f"MAAS's error for the {name} {last(form, name)!r}")
+    if not re.fullmatch(r"\s*-?\d*\s*", last(form, "bridge_fd")):
+        raise invalid_parameter("bridge_fd", "Please enter an integer value")
 
 
 def image(form: Form, known: Sequence[str] = IMAGES) -> str:
@@ -75,30 +85,3 @@ def kernel(form: Form, chosen: str, architecture: str) -> str | None:
     if asked and asked not in known:
         raise invalid("hwe_kernel", f"{asked} is not available for {chosen} on {architecture}.")
     return asked or next(iter(known), None)
-
-
-def tests(form: Form) -> list[str]:
-    """Return the tests for ``testing_scripts``: the default test if it is left out, none for ``none``."""
-    asked = each(form, "testing_scripts")
-    if asked == ["none"]:
-        return []
-    _choice("testing_scripts", asked, TEST_SCRIPTS)
-    return asked or [DEFAULT_TEST]
-
-
-def release_scripts(form: Form, known: Collection[str]) -> list[str]:
-    """Return the release scripts for ``scripts``, which may include the built-in erase; 400 for unknown ones."""
-    asked = each(form, "scripts")
-    _choice("scripts", asked, {*known, WIPE_DISKS})
-    return asked
-
-
-def check_commissioning_scripts(form: Form) -> None:
-    """Check the script names. Only built-in scripts exist here, and they always run; ``none`` is for tests only."""
-    _choice("commissioning_scripts", each(form, "commissioning_scripts"), COMMISSIONING_SCRIPTS)
-
-
-def _choice(field: str, asked: Iterable[str], known: Iterable[str]) -> None:
-    for name in asked:
-        if name not in known:
-            raise invalid(field, f"Select a valid choice. {name} is not one of the available choices.")
