@@ -42,9 +42,9 @@ class Mode(PolicyTable):
 
 MODES: Final[Mapping[str, Mode]] = MappingProxyType(
     {
-        READ_ONLY: Mode(operate="refuse", destroy="refuse"),
-        STANDARD: Mode(),
-        UNATTENDED: Mode(destroy="plan"),
+        READ_ONLY: Mode.model_construct(operate="refuse", destroy="refuse"),
+        STANDARD: Mode.model_construct(),
+        UNATTENDED: Mode.model_construct(destroy="plan"),
     }
 )
 """The modes that exist without configuration."""
@@ -65,7 +65,7 @@ class Protection(PolicyTable):
         return bool(self.tags or self.pools or self.zones or self.hostnames or self.other_owners)
 
 
-NO_LIMIT: Final = Limit()
+NO_LIMIT: Final = Limit.model_construct()
 
 
 class Policy(PolicyTable):
@@ -76,7 +76,7 @@ class Policy(PolicyTable):
         description="Modes, each with its response to the tiers `operate` and `destroy`. A mode replaces the built-in "
         "one of the same name.",
     )
-    protect: Protection = Protection()
+    protect: Protection = Protection.model_construct()
     second_person: tuple[str, ...] = Field(
         default=(),
         description="Kinds of calls that one person must plan and another must apply: `erase`, `destroy`, `operate`, "

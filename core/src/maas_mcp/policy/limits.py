@@ -30,7 +30,7 @@ class Limit(PolicyTable):
         return self.per_hour is not None or self.at_once is not None
 
 
-LIMITS: Final[Mapping[str, Limit]] = MappingProxyType({ERASE: Limit(per_hour=20)})
+LIMITS: Final[Mapping[str, Limit]] = MappingProxyType({ERASE: Limit.model_construct(per_hour=20)})
 """The limits that exist without configuration."""
 
 
