@@ -124,8 +124,8 @@ def test_an_unsimulated_operation_is_a_501(admin: Any) -> None:
     refused = [
         admin.get("machines/7xneda/?op=details"),
         admin.get("machines/?simple_status=new"),
-        admin.get("nodes/"),
-        admin.get("boot-sources/"),
+        admin.post("boot-resources/", name="custom/x", architecture="amd64/generic", sha256="0", size="1"),
+        admin.post("vm-hosts/", type="lxd", power_address="10.0.0.9"),
     ]
     assert [answer.status_code for answer in refused] == [501] * 4
     assert all(answer.text.startswith("The simulator does not do this: ") for answer in refused)

@@ -25,6 +25,9 @@ PARAMETERS = {
 }
 """Parameters whose value is an id."""
 
+_NEAR = 50
+"""The recorded requests name links that exist, or one that is far away."""
+
 _NUMBER = re.compile(r"\b(\w+)=(\d+)\b")
 
 Pair = tuple[str, str, str]
@@ -88,7 +91,9 @@ class Ids:
     def _nearest(self, kind: str, theirs: int) -> str:
         """The object's id, or the one at the same distance from the latest known object before it."""
         known = max((int(each) for each in self._ours[kind] if int(each) <= theirs), default=None)
-        return str(theirs if known is None else int(self._ours[kind][str(known)]) + theirs - known)
+        if known is None or (kind == LINK and theirs - known > _NEAR):
+            return str(theirs)
+        return str(int(self._ours[kind][str(known)]) + theirs - known)
 
 
 def _pairs(recorded: Any, simulated: Any) -> Iterator[Pair]:
@@ -137,7 +142,8 @@ def _event_pairs(recorded: list[dict[str, Any]], simulated: list[dict[str, Any]]
 
 
 def _identity(shown: Any, index: int) -> Any:
-    """The name of an object in a list, or its place."""
+    """The name of an object in a list, with the architecture of an image; or its place."""
     if isinstance(shown, dict):
-        return next((shown[name] for name in ("hostname", "mac_address", "name", "cidr") if name in shown), index)
+        names = (shown[name] for name in ("hostname", "mac_address", "name", "cidr") if name in shown)
+        return next(((name, shown.get("architecture")) for name in names), index)
     return index

@@ -28,8 +28,7 @@ _NOT_OF_SUBNET: Final = ("vlan", "space", "resource_uri")
 
 def load_collections(region: SimulatedRegion, gets: Gets, rack: Mapping[str, str]) -> None:
     """Replace the collections of a region by the recorded ones."""
-    address = gets["rackcontrollers/"][0]["ip_addresses"][0]
-    region.racks = {rack["system_id"]: Rack(rack["system_id"], rack["hostname"], address=address)}
+    region.racks = {rack["system_id"]: Rack(rack["system_id"], rack["hostname"])}
     for kind, (path, names) in COLLECTIONS.items():
         _fill(region.tables, kind, ({name: each[name] for name in names if name in each} for each in gets[path]))
     _load_networks(region.tables, gets)
@@ -82,4 +81,5 @@ def _image(seen: dict[str, Any]) -> ImageResource:
         for version, each in seen["sets"].items()
     }
     deployed = datetime.fromisoformat(f"{seen['last_deployed']}+00:00").timestamp() if seen["last_deployed"] else None
-    return ImageResource(seen["id"], seen["name"], architecture, kernel, versions, deployed)
+    described = {name: seen[name] for name in ("title", "platform", "supported_platforms", "subarches")}
+    return ImageResource(seen["id"], seen["name"], architecture, kernel, versions, deployed, described)

@@ -6,7 +6,7 @@ from typing import Final
 
 from maas_simulator.http.calls import Answer, Call
 from maas_simulator.http.network_views import subnet_json
-from maas_simulator.http.resources import DELETED, Resource, by_id, check_superuser, for_admins
+from maas_simulator.http.resources import DELETED, Resource, by_id, check_admin, check_superuser
 from maas_simulator.model.events import timestamp
 from maas_simulator.model.fields import (
     WHOLE_FORM,
@@ -193,7 +193,6 @@ ROUTES: Final = Resource(
         _check_route,
     ),
     find=_only_by_id("destination", "destination_id", "gateway_ip", "metric", "source", "source_id"),
-    may_create=for_admins,
 )
 
 
@@ -236,8 +235,7 @@ RESERVED: Final = Resource(
         _check_reserved,
     ),
     given=lambda call: _with_subnet(call, "ip"),
-    may_create=for_admins,
-    may_change=lambda call, _record: for_admins(call),
+    may_change=lambda call, _record: check_admin(call),
 )
 
 
@@ -281,7 +279,8 @@ def reserve_ip(call: Call) -> Answer:
         best_subnet(call.region, values["ip"]) if values["ip"] else None
     )
     if subnet is None:
-        raise not_simulated("MAAS's error for an address without a subnet")
+        words = "No subnet is given, and none has the IP address (MAAS rejects this; the wording is the simulator's)."
+        raise Refusal(400, words)
     ip = values["ip"] or next_free(call.region, subnet)
     if ip_address(ip) not in ip_network(subnet["cidr"]):
         raise Refusal(400, f"{ip} is not within subnet CIDR: {subnet['cidr']}")

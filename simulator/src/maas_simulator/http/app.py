@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from maas_simulator.http import accounts
+from maas_simulator.http import account_routes
 from maas_simulator.http.broken_responses import Dropped, apply_fault, replacement
 from maas_simulator.http.calls import Answer, Call, Endpoint, Handler, as_form, parse_body
 from maas_simulator.http.description import describe
@@ -36,7 +36,7 @@ from maas_simulator.model.signatures import Signed
 from maas_simulator.state import RegionState
 
 LONGEST_LINE: Final = 8192
-"""The longest request line in bytes that the proxy in front of MAAS accepts."""
+"""The longest request line and header in bytes that the proxy in front of MAAS accepts."""
 
 
 def create_app(region: RegionState) -> Starlette:
@@ -125,6 +125,8 @@ class _RegionApp:
         endpoint, request = parsed.endpoint, parsed.request
         if len(request.method + request.scope["raw_path"].decode() + parsed.raw_query) + 11 > LONGEST_LINE:
             raise _proxy_answer(HTTPStatus.REQUEST_URI_TOO_LONG, "Request-URI Too Large")
+        if any(len(name) + len(value) + 4 > LONGEST_LINE for name, value in request.scope["headers"]):
+            raise _proxy_answer(HTTPStatus.BAD_REQUEST, "Bad Request", reason="Request Header Or Cookie Too Large")
         if not parsed.path.startswith(PREFIX):
             return _answer_outside_the_api(parsed, self.region)
         if (request.method, parsed.path) == ("GET", f"{PREFIX}describe/"):
@@ -151,14 +153,16 @@ class _RegionApp:
         user = self.region.authenticator.user(parsed.request.headers.get("authorization"), parsed.signed)
         if user is None and not endpoint.anonymous:
             raise Refusal(401, "Forbidden", PLAIN)
+        if user is not None and endpoint.restricted and not user.is_superuser:
+            raise Refusal(403, "User is not allowed access to this API.")
         return user or NOBODY
 
 
 def _answer_outside_the_api(parsed: _ParsedRequest, region: RegionState) -> Answer:
     """Answer like MAAS's web interface, or like the proxy in front of MAAS."""
     path = parsed.path
-    if path == accounts.PATH:
-        return accounts.authenticate(region.users, parsed.request.method, parsed.form)
+    if path == account_routes.LOGIN:
+        return account_routes.authenticate(region, parsed.request.method, parsed.form)
     for prefix, what in OUTSIDE_THE_API.items():
         if path.startswith(prefix):
             raise not_simulated(what)
@@ -173,11 +177,15 @@ def _answer_outside_the_api(parsed: _ParsedRequest, region: RegionState) -> Answ
     raise Refusal(302, "", HTML, {"Location": f"/MAAS/?next={quote(path, safe='')}"})
 
 
-def _proxy_answer(status: int, title: str, headers: Mapping[str, str] | None = None) -> Refusal:
+def _proxy_answer(status: int, title: str, headers: Mapping[str, str] | None = None, reason: str = "") -> Refusal:
     """Build a response of the proxy in front of MAAS."""
-    lines = (
-        f"<html>\r\n<head><title>{status:d} {title}</title></head>\r\n<body>\r\n"
-        f"<center><h1>{status:d} {title}</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
+    detail = f"<center>{reason}</center>\r\n" if reason else ""
+    lines = "\r\n".join(
+        (
+            f"<html>\r\n<head><title>{status:d} {reason or title}</title></head>\r\n<body>",
+            f"<center><h1>{status:d} {title}</h1></center>",
+            f"{detail}<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n",
+        )
     )
     return Refusal(status, lines, "text/html", headers).without_vary()
 
@@ -250,7 +258,10 @@ def _hold_names(parsed: _ParsedRequest) -> tuple[str, ...]:
 
 def _response(status: int, body: str | bytes, content_type: str, headers: Mapping[str, str]) -> Response:
     """Build a response with its exact content type: Starlette would add a charset to a media type."""
-    return Response(body, status, {"Content-Type": content_type, **headers})
+    response = Response(body, status, {"Content-Type": content_type, **headers})
+    if "Transfer-Encoding" in headers:
+        del response.headers["Content-Length"]
+    return response
 
 
 async def _wait(seconds: float) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from email.parser import BytesParser
 from functools import cached_property
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import parse_qs
 
 from pydantic_core import to_json
@@ -48,19 +49,21 @@ class Call:
         return self.user.is_superuser or machine.owner in (None, self.user.username)
 
     def check_permission(self, permission: str, machine: SimulatedMachine) -> None:
-        """Raise a 403 unless the user has this permission on the machine.
-
-        The permissions are ``edit``, ``lock`` and ``admin``, and ``owner`` for marking it broken. A lock denies all of
-        them except ``lock``. ``superuser`` ignores locks: it is for reads, and for operations that check locks
-        themselves.
-        """
-        allowed = self.sees(machine)
-        if permission in ("admin", "superuser"):
-            allowed = self.user.is_superuser
-        if permission == "owner":
-            allowed = machine.owner == self.user.username
-        if not allowed or (machine.locked and permission in ("edit", "admin", "owner")):
+        """Raise a 403 unless the user has this permission on the machine; ``PERMISSIONS`` has their names."""
+        if not PERMISSIONS[permission](self, machine):
             raise forbidden()
+
+
+PERMISSIONS: Final[Mapping[str, Callable[[Call, SimulatedMachine], bool]]] = {
+    "view": Call.sees,
+    "lock": Call.sees,
+    "edit": lambda call, machine: call.sees(machine) and not machine.locked,
+    "admin": lambda call, machine: call.user.is_superuser and not machine.locked,
+    "superuser": lambda call, _machine: call.user.is_superuser,
+    "owner": lambda call, machine: machine.owner == call.user.username and not machine.locked,
+}
+"""The permissions on machines. ``lock`` is for locking and unlocking; ``superuser`` for reads, and for operations that
+check locks themselves; ``owner`` for marking a machine broken."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +109,20 @@ class Endpoint:
     """The handlers for requests without credentials. If there are none, such requests are a 401."""
     is_open: bool = False
     """Whether credentials are ignored."""
+    restricted: bool = False
+    """Whether only superusers may call it."""
     slashes: bool = False
-    """Whether its variable parts may have slashes."""
+    """Whether its variable parts may have slashes, as a CIDR has."""
 
     @property
     def params(self) -> tuple[str, ...]:
         """The names of the variable parts, in order."""
         return tuple(_VARIABLE.findall(self.path))
+
+    @property
+    def methods(self) -> list[str]:
+        """The HTTP methods that exist, in the order of a 405's ``Allow``, which is arbitrary in MAAS."""
+        return sorted({method for method, _ in self.handlers})
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:

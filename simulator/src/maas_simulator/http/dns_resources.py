@@ -7,13 +7,14 @@ from typing import Final
 
 from maas_simulator.http.address_resources import add_address, address_json
 from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.organisation_resources import rename_in_machines
 from maas_simulator.http.render import domain_json
-from maas_simulator.http.resources import Resource, by_id_or_name, for_admins
+from maas_simulator.http.resources import Resource, by_id_or_name, check_admin
 from maas_simulator.model.fields import Field, Invalid, RecordForm, boolean, choice, text, whole
 from maas_simulator.model.forms import Form, each, last
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Tables
-from maas_simulator.model.refusals import Refusal, not_found
+from maas_simulator.model.refusals import Refusal, not_found, not_simulated
 from maas_simulator.model.scripts import JSON
 from maas_simulator.operations.addresses import best_subnet
 from maas_simulator.state import RegionState
@@ -47,6 +48,10 @@ def _name_errors(name: str) -> Iterator[str]:
 def _check_domain_deletion(call: Call, domain: Record) -> None:
     if domain_json(call.region, domain)["is_default"]:
         raise Refusal(400, "This domain is the default domain, it cannot be deleted.")
+    if domain["id"] == 0 or any(machine.domain == domain["name"] for machine in call.region.machines.values()):
+        raise not_simulated("deleting a domain that has machines")
+    if call.region.tables["Device"].where(domain=domain["id"]):
+        raise not_simulated("deleting a domain that has devices")
     for name in call.region.tables["DNSResource"].where(domain=domain["id"]):
         _delete_name(call, name)
         del call.region.tables["DNSResource"][name["id"]]
@@ -61,7 +66,7 @@ def _set_default(call: Call) -> Answer:
 
 def _set_serial(call: Call) -> Answer:
     """Set the serial of the zones' SOA records, which is not shown anywhere."""
-    for_admins(call)
+    check_admin(call)
     serial = last(call.form, "serial")
     if "serial" not in call.form:
         raise Refusal(400, "No provided serial!")
@@ -87,8 +92,8 @@ DOMAINS: Final = Resource(
         ),
     ),
     find=by_id_or_name,
-    may_create=for_admins,
     after_create=lambda _call, domain: domain.update(is_default=False),
+    after_update=rename_in_machines("domain"),
     before_delete=_check_domain_deletion,
     more_many={("POST", "set_serial"): _set_serial},
     more_one={("POST", "set_default"): _set_default},
@@ -170,7 +175,6 @@ NAMES: Final = Resource(
     form=RecordForm("DNS resource", (*_NAMED, Field("address_ttl", whole(0, 2**31 - 1), default=None))),
     given=_with_domain,
     find=by_id_or_name,
-    may_create=for_admins,
     after_create=_store_addresses,
     after_update=lambda call, name, _before: _store_addresses(call, name),
     before_delete=_delete_name,
@@ -192,7 +196,7 @@ _RECORD_FIELDS: Final = (
 
 
 def _create_record(call: Call) -> Answer:
-    for_admins(call)
+    check_admin(call)
     tables, given = call.region.tables, _with_domain(call)
     form = RecordForm("DNS record", (*_NAMED, *_RECORD_FIELDS))
     values = form.clean(tables, given, tables["DNSData"])

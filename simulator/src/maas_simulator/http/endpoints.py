@@ -4,35 +4,35 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from maas_simulator.http import (
+    account_routes,
     address_resources,
-    collection_routes,
     dns_resources,
     image_routes,
     interface_resources,
     machine_edits,
     machine_routes,
     network_resources,
-    node_routes,
+    node_resources,
     organisation_resources,
+    region_resources,
     region_routes,
     result_routes,
+    script_resources,
     storage_layouts,
     storage_resources,
+    tag_resources,
 )
 from maas_simulator.http.calls import Endpoint
+from maas_simulator.http.empty_collections import EMPTY
 from maas_simulator.http.machine_routes import POST_OPERATIONS
 from maas_simulator.http.unsimulated import ONLY_CHECKED, UNSIMULATED, unsimulated_handlers
 
 PREFIX = "/MAAS/api/2.0/"
 
-EMPTY = ("devices", "dhcp-snippets", "discovery", "files")
-"""Collections that are empty, as in a new region. Nothing can be added to them."""
-
-
 RESOURCES = (
     organisation_resources.ZONES,
     organisation_resources.POOLS,
-    organisation_resources.TAGS,
+    tag_resources.TAGS,
     dns_resources.DOMAINS,
     dns_resources.NAMES,
     dns_resources.RECORDS,
@@ -44,14 +44,49 @@ RESOURCES = (
     address_resources.RANGES,
     address_resources.ROUTES,
     address_resources.RESERVED,
+    account_routes.SSH_KEYS,
+    account_routes.SSL_KEYS,
+    node_resources.DEVICES,
+    region_resources.NOTIFICATIONS,
+    region_resources.REPOSITORIES,
+    region_resources.SNIPPETS,
+    region_resources.SOURCES,
+    region_resources.SELECTIONS,
+    script_resources.SCRIPTS,
 )
 """The collections of records."""
 
 SIMULATED = (
     Endpoint("Version", "version/", {("GET", None): region_routes.version}, is_open=True),
-    Endpoint("Users", "users/", {("GET", None): collection_routes.users, ("GET", "whoami"): collection_routes.whoami}),
-    Endpoint("User", "users/{username}/", {("GET", None): collection_routes.user}),
-    Endpoint("Maas", "maas/", {("GET", "get_config"): region_routes.get_config}),
+    Endpoint(
+        "Users",
+        "users/",
+        {
+            ("GET", None): account_routes.users,
+            ("GET", "whoami"): account_routes.whoami,
+            ("POST", None): account_routes.create_user,
+        },
+    ),
+    Endpoint(
+        "User",
+        "users/{username}/",
+        {("GET", None): account_routes.user, ("DELETE", None): account_routes.delete_user},
+    ),
+    Endpoint(
+        "Account",
+        "account/",
+        {
+            ("GET", "list_authorisation_tokens"): account_routes.list_tokens,
+            ("POST", "create_authorisation_token"): account_routes.create_token,
+            ("POST", "delete_authorisation_token"): account_routes.delete_token,
+            ("POST", "update_token_name"): account_routes.rename_token,
+        },
+    ),
+    Endpoint(
+        "Maas",
+        "maas/",
+        {("GET", "get_config"): region_routes.get_config, ("POST", "set_config"): region_routes.set_config},
+    ),
     Endpoint(
         "Machines",
         "machines/",
@@ -66,7 +101,7 @@ SIMULATED = (
             ("POST", "clone"): machine_edits.clone,
             ("POST", "accept"): machine_edits.accept,
             ("POST", "accept_all"): machine_edits.accept_all,
-            ("GET", "is_registered"): node_routes.is_registered,
+            ("GET", "is_registered"): node_resources.is_registered,
         },
     ),
     Endpoint(
@@ -82,17 +117,17 @@ SIMULATED = (
             ("POST", "set_owner_data"): machine_edits.set_owner_data,
             ("POST", "power_off"): machine_routes.power_off,
             **{("POST", name): operation for name, operation in POST_OPERATIONS.items()},
+            **ONLY_CHECKED,
             **interface_resources.MACHINE_OPERATIONS,
             **storage_layouts.MACHINE_OPERATIONS,
-            **ONLY_CHECKED,
         },
     ),
     Endpoint(
         "Nodes",
         "nodes/",
         {
-            ("GET", None): node_routes.list_nodes,
-            ("GET", "is_registered"): node_routes.is_registered,
+            ("GET", None): node_resources.list_nodes,
+            ("GET", "is_registered"): node_resources.is_registered,
             ("POST", "set_zone"): machine_edits.set_zone,
         },
     ),
@@ -111,8 +146,15 @@ SIMULATED = (
     Endpoint(
         "NodeScriptResult",
         "nodes/{system_id}/results/{id}/",
-        {("GET", None): result_routes.result, ("GET", "download"): result_routes.download},
+        {
+            ("GET", None): result_routes.result,
+            ("GET", "download"): result_routes.download,
+            ("PUT", None): result_routes.suppress,
+            ("DELETE", None): result_routes.delete,
+        },
     ),
+    Endpoint("CommissioningResults", "commissioning-results/", {("GET", None): result_routes.all_results}),
+    Endpoint("InstallationResults", "installation-results/", {("GET", None): result_routes.all_results}),
     Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
     *(endpoint for resource in RESOURCES for endpoint in resource.endpoints()),
     Endpoint(
@@ -126,7 +168,6 @@ SIMULATED = (
     ),
     Endpoint("Networks", "networks/", {("GET", None): network_resources.networks}),
     Endpoint("Network", "networks/{name}/", {("GET", None): network_resources.network}),
-    Endpoint("Device", "devices/{system_id}/", {("GET", None): collection_routes.no_device}),
     Endpoint(
         "BootResources",
         "boot-resources/",
@@ -135,10 +176,18 @@ SIMULATED = (
             ("GET", "is_importing"): image_routes.is_importing,
             ("POST", "import"): image_routes.start_import,
             ("POST", "stop_import"): image_routes.stop_import,
+            ("POST", None): image_routes.upload_image,
         },
     ),
-    Endpoint("BootResource", "boot-resources/{id}/", {("GET", None): image_routes.read_image}),
-    *(Endpoint(name, f"{name}/", {("GET", None): collection_routes.none}) for name in EMPTY),
+    Endpoint(
+        "BootResource",
+        "boot-resources/{id}/",
+        {("GET", None): image_routes.read_image, ("DELETE", None): image_routes.delete_image},
+    ),
+    *script_resources.COMMISSIONING_SCRIPTS,
+    *region_resources.LICENSE_KEYS,
+    *node_resources.CONTROLLERS,
+    *EMPTY,
 )
 
 

@@ -18,7 +18,7 @@ from maas_simulator.model.fields import (
     whole,
 )
 from maas_simulator.model.forms import Form
-from maas_simulator.model.interfaces import BOND, BRIDGE, LINK_UP, PHYSICAL, VLAN, interfaces, new_link
+from maas_simulator.model.interfaces import BOND, BRIDGE, PHYSICAL, VLAN, interfaces
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.records import Record, Table, Tables
 from maas_simulator.state import RegionState
@@ -54,7 +54,7 @@ _OWN: Final[Mapping[str, Sequence[Field]]] = {
         Field("bond_updelay", whole(0), default=0),
         Field("bond_lacp_rate", one_of("bond_lacp_rate", "fast", "slow"), default="fast"),
         Field("bond_xmit_hash_policy", one_of("bond_xmit_hash_policy", *_HASHES), default="layer2"),
-        Field("bond_num_grat_arp", whole(0, 255), default=1),
+        Field("bond_num_grat_arp", whole(0, 255), default=1),  # codespell:ignore grat
     ),
     BRIDGE: (
         Field("bridge_type", one_of("bridge_type", "standard", "ovs"), default="standard"),
@@ -183,28 +183,17 @@ class InterfaceForm:
             return
         if self.old is not None and mac == self.old["mac_address"]:
             return
-        owner = find_by_mac(self.region, mac)
+        owner = self.region.owner_of_mac(mac)
         if owner is not None:
-            cleaning.add_error("mac_address", f"This MAC address is already in use by {owner.hostname}.")
+            cleaning.add_error("mac_address", f"This MAC address is already in use by {owner}.")
 
     def _others(self) -> list[Record]:
         return [nic for nic in self.nics.values() if self.old is None or nic["id"] != self.old["id"]]
 
 
-def find_by_mac(region: RegionState, mac: str) -> SimulatedMachine | None:
-    """The machine that has an interface with this MAC address."""
-    stored = region.tables.interfaces
-    for machine in region.machines.values():
-        nics = stored.get(machine.system_id)
-        macs = machine.mac_addresses if nics is None else [nic["mac_address"] for nic in nics.values()]
-        if mac in macs:
-            return machine
-    return None
-
-
-def connect(tables: Tables, nics: Table, nic: Record, now: float) -> None:
-    """Move what a new interface is made of into it: the parents of a bond or bridge lose their links."""
+def occupy_parents(nics: Table, nic: Record) -> None:
+    """Move the parents of a bond or bridge to its VLAN, and the links of a bridge's parent to the bridge."""
     for parent in (nics[number] for number in nic["parents"]) if nic["type"] in (BOND, BRIDGE) else ():
+        if nic["type"] == BRIDGE:
+            nic["links"] += parent["links"]
         parent["links"], parent["vlan"] = [], nic["vlan"]
-    if nic["vlan"] is not None:
-        nic["links"] = [new_link(tables, LINK_UP, now=now)]

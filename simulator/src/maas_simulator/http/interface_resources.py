@@ -5,8 +5,8 @@ from ipaddress import ip_address, ip_network
 from typing import Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
-from maas_simulator.http.interface_forms import InterfaceForm, connect
-from maas_simulator.http.interface_views import children, interface_json
+from maas_simulator.http.interface_forms import InterfaceForm, occupy_parents
+from maas_simulator.http.interface_views import children, interface_json, interfaces_json
 from maas_simulator.http.render import machine_json
 from maas_simulator.http.resources import DELETED, add_tag, remove_tag
 from maas_simulator.model.fields import (
@@ -36,7 +36,6 @@ from maas_simulator.model.interfaces import (
     new_interface,
     new_link,
     remove_link,
-    stored_interfaces,
 )
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.records import Record, Table, Tables
@@ -51,20 +50,20 @@ CHANGEABLE: Final = frozenset({Status.NEW, Status.READY, Status.ALLOCATED, Statu
 WHILE_DEPLOYED: Final = frozenset({"name", "mac_address"})
 """What can be changed of an interface of a deployed machine."""
 
-Change = Callable[[Call, SimulatedMachine, Record], None]
+Change = Callable[[Call, Table, Record], None]
+"""Changes one of the interfaces of a machine, or raises a ``Refusal``."""
 
 
 def list_interfaces(call: Call) -> Answer:
     """The interfaces of a machine."""
-    machine = call.machine("Node")
-    nics = interfaces(call.region.tables, machine)
-    return Answer([interface_json(call.region, machine, nics, nic) for nic in nics.values()])
+    return Answer(interfaces_json(call.region, call.machine("Node")))
 
 
 def read_interface(call: Call) -> Answer:
     """One interface, by id or name."""
     machine = call.machine("Interface")
-    return _shown(call, machine, _find(call, interfaces(call.region.tables, machine)))
+    nic = _find(call, interfaces(call.region.tables, machine))
+    return Answer(interface_json(call.region, machine, nic))
 
 
 def _find(call: Call, nics: Table) -> Record:
@@ -73,10 +72,6 @@ def _find(call: Call, nics: Table) -> Record:
     if found is None:
         raise not_found("Interface")
     return found
-
-
-def _shown(call: Call, machine: SimulatedMachine, nic: Record) -> Answer:
-    return Answer(interface_json(call.region, machine, interfaces(call.region.tables, machine), nic))
 
 
 def _check_changeable(machine: SimulatedMachine, operation: str) -> None:
@@ -92,50 +87,62 @@ def _create(kind: str, operation: str) -> Handler:
         call.check_permission("admin", machine)
         _check_changeable(machine, operation)
         values = InterfaceForm(call.region, machine, kind).clean(call.form)
-        nics = stored_interfaces(call.region.tables, machine)
+        nics = interfaces(call.region.tables, machine)
         nic = nics.add(**new_interface(call.region.tables, **values, type=kind))
         nic["numa_node"] = 0 if kind == PHYSICAL else None
-        connect(call.region.tables, nics, nic, call.region.now())
-        return _shown(call, machine, nic)
+        occupy_parents(nics, nic)
+        if nic["vlan"] is not None and not nic["links"]:
+            nic["links"] = [new_link(call.region.tables, LINK_UP, now=call.region.now())]
+        return _store(call, machine, nics, nic)
 
     return create
 
 
-def _find_to_change(call: Call, operation: str, *, while_deployed: bool = False) -> tuple[SimulatedMachine, Record]:
+def _find_to_change(
+    call: Call, operation: str, *, while_deployed: bool = False
+) -> tuple[SimulatedMachine, Table, Record]:
     machine = call.machine("Interface")
-    number = _find(call, interfaces(call.region.tables, machine))["id"]
+    nics = interfaces(call.region.tables, machine)
+    nic = _find(call, nics)
     call.check_permission("admin", machine)
     if not (while_deployed and machine.status is Status.DEPLOYED):
         _check_changeable(machine, operation)
-    return machine, stored_interfaces(call.region.tables, machine)[number]
+    return machine, nics, nic
+
+
+def _store(call: Call, machine: SimulatedMachine, nics: Table, nic: Record) -> Answer:
+    call.region.tables.interfaces[machine.system_id] = nics
+    return Answer(interface_json(call.region, machine, nic))
 
 
 def _change(operation: str, change: Change) -> Handler:
     """Change an interface, for superusers, and show it."""
 
     def act(call: Call) -> Answer:
-        machine, nic = _find_to_change(call, operation)
-        change(call, machine, nic)
-        return _shown(call, machine, nic)
+        machine, nics, nic = _find_to_change(call, operation)
+        change(call, nics, nic)
+        return _store(call, machine, nics, nic)
 
     return act
 
 
 def update_interface(call: Call) -> Answer:
     """Change the properties of an interface. Another VLAN removes its links."""
-    machine, nic = _find_to_change(call, "update interface", while_deployed=True)
+    machine, nics, nic = _find_to_change(call, "update interface", while_deployed=True)
     only = WHILE_DEPLOYED if machine.status is Status.DEPLOYED else None
     values = InterfaceForm(call.region, machine, nic["type"], nic, only).clean(call.form)
     if values["vlan"] != nic["vlan"]:
         nic["links"] = []
     nic.update(values)
-    return _shown(call, machine, nic)
+    occupy_parents(nics, nic)
+    return _store(call, machine, nics, nic)
 
 
 def delete_interface(call: Call) -> Answer:
     """Delete an interface, and what has no other parent."""
-    machine, nic = _find_to_change(call, "delete interface")
-    _delete(stored_interfaces(call.region.tables, machine), nic)
+    machine, nics, nic = _find_to_change(call, "delete interface")
+    _delete(nics, nic)
+    call.region.tables.interfaces[machine.system_id] = nics
     return DELETED
 
 
@@ -147,7 +154,7 @@ def _delete(nics: Table, nic: Record) -> None:
             _delete(nics, child)
 
 
-def _disconnect(_call: Call, _machine: SimulatedMachine, nic: Record) -> None:
+def _disconnect(_call: Call, _nics: Table, nic: Record) -> None:
     nic["links"], nic["vlan"] = [], None
 
 
@@ -163,12 +170,15 @@ def _read_subnet(nic: Record, *, forced: bool) -> Callable[[Tables, str], int]:
     return read
 
 
+_read_mode: Final = one_of("mode", AUTO, DHCP, STATIC, LINK_UP)
+
+
 def _link_form(call: Call, nic: Record) -> RecordForm:
     forced = boolean(call.region.tables, last(call.form, "force"))
     return RecordForm(
         "Link",
         (
-            Field("mode", one_of("mode", AUTO, DHCP, STATIC, LINK_UP), required=True),
+            Field("mode", lambda tables, value: _read_mode(tables, value.lower()), required=True),
             Field("subnet", _read_subnet(nic, forced=forced), default=None),
             Field("ip_address", address, default=None),
             Field("default_gateway", boolean, default=False),
@@ -202,7 +212,7 @@ def _describe(region: RegionState, subnet: Record) -> str:
     return f"{subnet['name']}:{subnet['cidr']}(vid={region.tables['VLAN'][subnet['vlan']]['vid']})"
 
 
-def _link(call: Call, machine: SimulatedMachine, nic: Record) -> None:
+def _link(call: Call, nics: Table, nic: Record) -> None:
     tables = call.region.tables
     values = _link_form(call, nic).clean(tables, call.form, Table("Link"))
     mode, subnet, ip = values["mode"], tables["Subnet"].get(values["subnet"] or 0), None
@@ -215,10 +225,10 @@ def _link(call: Call, machine: SimulatedMachine, nic: Record) -> None:
     if subnet is not None and nic["vlan"] != subnet["vlan"]:
         nic["vlan"] = subnet["vlan"]
     if values["default_gateway"]:
-        _choose_gateway(tables, machine, link)
+        _choose_gateway(tables, nics, link)
 
 
-def _unlink(call: Call, _machine: SimulatedMachine, nic: Record) -> None:
+def _unlink(call: Call, _nics: Table, nic: Record) -> None:
     """Remove a link. An interface that is left without one is still brought up."""
     remove_link(nic, _link_of(call, nic["links"], "id"))
     if not nic["links"]:
@@ -235,7 +245,7 @@ def _link_of(call: Call, links: list[Record], name: str) -> Record:
     return found
 
 
-def _set_default_gateway(call: Call, machine: SimulatedMachine, nic: Record) -> None:
+def _set_default_gateway(call: Call, nics: Table, nic: Record) -> None:
     tables = call.region.tables
     usable = [link for link in nic["links"] if link["mode"] in (AUTO, STATIC) and gateway_of(tables, link)]
     asked = last(call.form, "link_id")
@@ -252,15 +262,15 @@ def _set_default_gateway(call: Call, machine: SimulatedMachine, nic: Record) -> 
     if errors:
         raise refused_form(errors)
     for link in chosen:
-        _choose_gateway(tables, machine, link)
+        _choose_gateway(tables, nics, link)
 
 
 def _version(tables: Tables, link: Record) -> int:
     return ip_network(tables["Subnet"][link["subnet"]]["cidr"]).version
 
 
-def _choose_gateway(tables: Tables, machine: SimulatedMachine, link: Record) -> None:
-    for nic in stored_interfaces(tables, machine).values():
+def _choose_gateway(tables: Tables, nics: Table, link: Record) -> None:
+    for nic in nics.values():
         for other in nic["links"]:
             if gateway_of(tables, other) and _version(tables, other) == _version(tables, link):
                 other["gateway"] = other is link

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 from maas_simulator.http.calls import Answer, Call
 from maas_simulator.http.render import machine_json
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.power_types import power_json
 from maas_simulator.model.refusals import Refusal, conflict, for_superusers
+from maas_simulator.model.scripts import JSON
 from maas_simulator.model.statuses import RELEASABLE, Status
 from maas_simulator.operations import instant_operations, timed_operations
 from maas_simulator.operations.constraints import Constraints
@@ -17,6 +19,8 @@ from maas_simulator.operations.constraints import Constraints
 @dataclass(frozen=True)
 class Operation:
     """An operation on one machine. The response shows the old values of the fields in ``keeps``.
+
+    It does not show the addresses yet that the operation assigned.
 
     Only a ``takes_json`` operation reads parameters from a JSON body (MAAS 3.7).
     """
@@ -30,26 +34,34 @@ class Operation:
         """Carry out the operation and return the machine."""
         machine = call.machine()
         call.check_permission(self.permission, machine)
-        before = machine_json(call.region, machine)
+        before: dict[str, Any] = machine_json(call.region, machine)
         try:
             self.act(call.region, machine, call.user.username, call.form)
         except Refusal as refusal:
             # Another layer of MAAS reports failures after the change is stored, such as a failed power-on.
             raise refusal.without_vary() if refusal.status in (500, 503) else refusal from None
         call.region.play()
-        after = machine_json(call.region, machine)
+        after: dict[str, Any] = machine_json(call.region, machine)
         if machine.status is Status.READY:
             return Answer(after)
+        for nic in after["interface_set"]:
+            _hide_new(nic["links"], before["ip_addresses"])
         return Answer(after | {field: before[field] for field in self.keeps})
 
 
-_ADDRESSES = ("power_state", "boot_interface", "interface_set", "ip_addresses")
+def _hide_new(links: list[JSON], addresses: list[str]) -> None:
+    for link in links:
+        if link.get("ip_address") not in addresses:
+            link.pop("ip_address", None)
+
+
+_BEFORE = ("power_state", "ip_addresses")
 _SCRIPTS = tuple(
     f"{kind}_status{name}" for kind in ("commissioning", "testing", "storage_test") for name in ("", "_name")
 )
 
 POST_OPERATIONS: dict[str, Operation] = {
-    "deploy": Operation("edit", timed_operations.deploy, _ADDRESSES),
+    "deploy": Operation("edit", timed_operations.deploy),
     "commission": Operation("superuser", timed_operations.commission, takes_json=True),
     "test": Operation("superuser", timed_operations.test, takes_json=True),
     "release": Operation("edit", timed_operations.release, takes_json=True),
@@ -61,7 +73,7 @@ POST_OPERATIONS: dict[str, Operation] = {
     "mark_broken": Operation("owner", instant_operations.mark_broken),
     "mark_fixed": Operation("admin", instant_operations.mark_fixed),
     "override_failed_testing": Operation("admin", instant_operations.override_failed_testing),
-    "power_on": Operation("edit", instant_operations.power_on, (*_ADDRESSES, "osystem", "distro_series", "hwe_kernel")),
+    "power_on": Operation("edit", instant_operations.power_on, (*_BEFORE, "osystem", "distro_series", "hwe_kernel")),
 }
 
 

@@ -15,7 +15,7 @@ from maas_simulator.http.network_views import (
     vlan_json,
     vlans_of,
 )
-from maas_simulator.http.resources import Resource, for_admins, refuse_default
+from maas_simulator.http.resources import Resource, refuse_default
 from maas_simulator.http.subnet_addresses import (
     list_addresses,
     reserved_ranges,
@@ -23,6 +23,7 @@ from maas_simulator.http.subnet_addresses import (
     unreserved_ranges,
 )
 from maas_simulator.model.fields import (
+    NO_CHOICE,
     WHOLE_FORM,
     Check,
     Cleaning,
@@ -40,7 +41,7 @@ from maas_simulator.model.fields import (
 from maas_simulator.model.forms import last
 from maas_simulator.model.interfaces import VLAN, interfaces, stored_interfaces
 from maas_simulator.model.networks import API, add_vlan
-from maas_simulator.model.records import Record, Table
+from maas_simulator.model.records import Record, Table, Tables
 from maas_simulator.model.refusals import Refusal, not_found
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.specifiers import matching
@@ -94,7 +95,14 @@ def _delete_fabric(call: Call, fabric: Record) -> None:
     if connected:
         words = "Can't delete fabric; the following interfaces are still connected"
         raise Refusal(400, f"{words}: {', '.join(sorted(connected))}")
+    for vlan in vlans:
+        _end_relays(tables, vlan)
     tables["VLAN"].delete_where(fabric=fabric["id"])
+
+
+def _end_relays(tables: Tables, vlan: int) -> None:
+    for other in tables["VLAN"].where(relay_vlan=vlan):
+        other["relay_vlan"] = None
 
 
 FABRICS: Final = Resource(
@@ -112,7 +120,6 @@ FABRICS: Final = Resource(
         _not_reserved("fabric"),
     ),
     find=by_specifier,
-    may_create=for_admins,
     after_create=_add_untagged_vlan,
     before_delete=_delete_fabric,
 )
@@ -125,6 +132,8 @@ def _vid_in_range(vid: int | None) -> str | None:
 def _check_vlan(cleaning: Cleaning) -> None:
     values, tables, old = cleaning.values, cleaning.tables, cleaning.old
     values["name"] = values["name"] or ("untagged" if values["vid"] == 0 else str(values["vid"]))
+    if old and values["relay_vlan"] == old["id"]:
+        cleaning.add_error("relay_vlan", NO_CHOICE)
     if not values["dhcp_on"] or (old and old["dhcp_on"]):
         return
     subnets = tables["Subnet"].where(vlan=old["id"]) if old else []
@@ -148,6 +157,7 @@ def _delete_vlan(call: Call, vlan: Record) -> None:
     default = tables["VLAN"].where(fabric=vlan["fabric"])[0]
     if vlan is default:
         raise Refusal(400, "This VLAN is the default VLAN in the fabric, it cannot be deleted.")
+    _end_relays(tables, vlan["id"])
     for nics in tables.interfaces.values():
         for nic in nics.where(vlan=vlan["id"]):
             nic["vlan"] = default["id"]
@@ -201,10 +211,10 @@ VLANS: Final = Resource(
 )
 VLANS_OF_FABRIC: Final = replace(
     VLANS,
+    name="VLANOfFabric",
     many="fabrics/{fabric_id}/vlans/",
     one="fabrics/{fabric_id}/vlans/{vid}/",
     find=_find_in_fabric,
-    may_create=for_admins,
     from_call=lambda call: {"fabric": _fabric(call)["id"]},
     more_many={("GET", None): _vlans_of_fabric},
 )
@@ -274,7 +284,6 @@ SUBNETS: Final = Resource(
     ),
     find=by_specifier,
     slashes=True,
-    may_create=for_admins,
     before_delete=_delete_subnet,
     more_one={
         ("GET", "statistics"): lambda call: statistics(call, _subnet(call)),
@@ -315,7 +324,6 @@ SPACES: Final = Resource(
     space_json,
     form=RecordForm("Space", (Field("name", NAME, unique=True), Field("description", text())), _not_reserved("space")),
     find=_find_space,
-    may_create=for_admins,
     after_create=_name_space,
     before_delete=_leave_space,
     more_many={("GET", None): _spaces},

@@ -12,13 +12,13 @@ NO_SPACE = "undefined"
 
 
 def vlan_json(region: RegionState, vlan: Record) -> JSON:
-    """A VLAN, as it is shown alone, and inside interfaces and subnets."""
+    """A VLAN, as it is shown alone, and inside interfaces and subnets. The relay of its relay is left out."""
     shown = ("id", "vid", "mtu", "name", "dhcp_on", "primary_rack", "secondary_rack", "relay_vlan")
     relay = vlan["relay_vlan"]
     return {
         **{name: vlan[name] for name in shown},
         "external_dhcp": None,
-        "relay_vlan": relay and vlan_json(region, region.tables["VLAN"][relay]),
+        "relay_vlan": relay and vlan_json(region, {**region.tables["VLAN"][relay], "relay_vlan": None}),
         "space": space_name(region, vlan),
         "fabric_id": vlan["fabric"],
         "fabric": region.tables["Fabric"][vlan["fabric"]]["name"],

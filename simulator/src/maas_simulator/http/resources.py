@@ -7,6 +7,7 @@ from typing import Any, Final
 from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
 from maas_simulator.model.fields import RecordForm, find
 from maas_simulator.model.forms import Form, last
+from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import Refusal, forbidden, not_found
 from maas_simulator.model.scripts import JSON
@@ -34,6 +35,23 @@ def by_id_or_name(call: Call, table: Table, name: str) -> Record | None:
     return by_id(call, table, name) or table.named(name.removeprefix("name:"))
 
 
+def check_superuser(call: Call) -> None:
+    """Raise a 403 for other users: the permission on an object."""
+    if not call.user.is_superuser:
+        raise forbidden()
+
+
+def check_admin(call: Call) -> None:
+    """Raise a 403 for other users: the permission to call a method, which MAAS checks before everything else."""
+    if not call.user.is_superuser:
+        raise Refusal(403, "This method is reserved for admin users.")
+
+
+def check_anybody(call: Call) -> None:
+    """Let every user pass."""
+    del call
+
+
 def no_change(call: Call, record: Record) -> None:
     """Do nothing more than MAAS stores."""
     del call, record
@@ -44,16 +62,14 @@ def not_deletable(call: Call, record: Record) -> None:
     del call, record
 
 
-def check_superuser(call: Call) -> None:
-    """Raise a 403 for other users."""
-    if not call.user.is_superuser:
-        raise forbidden()
+def record_json(path: str, *hidden: str) -> View:
+    """Return the view that shows all fields, except the hidden ones."""
 
+    def view(_region: RegionState, record: Record) -> JSON:
+        shown = {name: value for name, value in record.items() if name not in hidden}
+        return {**shown, "resource_uri": f"{API}/{path}/{record['id']}/"}
 
-def for_admins(call: Call) -> None:
-    """Raise a 403 for other users, with the words that MAAS has for some operations."""
-    if not call.user.is_superuser:
-        raise Refusal(403, "This method is reserved for admin users.")
+    return view
 
 
 def add_tag(call: Call, record: Record) -> None:
@@ -81,8 +97,8 @@ NO_FORM: Final = RecordForm("", ())
 class Resource:
     """A collection in the API: ``GET`` and ``POST`` on ``many``, ``GET``, ``PUT`` and ``DELETE`` on ``one``.
 
-    Everybody reads; by default only superusers write. MAAS checks in this order: whether the object exists, the
-    permission, the form, and what depends on the object. Without a ``form`` nothing is created or changed.
+    By default everybody reads and only superusers write. MAAS checks in this order: ``may_call``, whether the object
+    exists, the permission, the form, and what depends on the object. Without a ``form`` nothing is created or changed.
     ``more_many`` and ``more_one`` have the operations, and methods that differ.
     """
 
@@ -101,9 +117,6 @@ class Resource:
     """Raises a ``Refusal`` if the values cannot be stored; gets the object as it is, if it is changed."""
     find: Callable[[Call, Table, str], Record | None] = by_id
     order: Callable[[Record], Any] = lambda record: record["id"]
-    may_create: Callable[[Call], None] = check_superuser
-    may_change: Callable[[Call, Record], None] = lambda call, _record: check_superuser(call)
-    """Raise a ``Refusal`` if the user may not."""
     shown: Callable[[Call, Record], bool] = lambda _call, _record: True
     """Whether a user sees the object in the list."""
     after_create: Callable[[Call, Record], None] = no_change
@@ -111,11 +124,22 @@ class Resource:
     """Gets the object as it is now, and as it was."""
     before_delete: Callable[[Call, Record], None] = no_change
     """Raises a ``Refusal`` if the object cannot be deleted; else removes what depends on it."""
+    may_create: Callable[[Call], None] = check_admin
+    may_change: Callable[[Call, Record], None] = lambda call, _record: check_superuser(call)
+    """Checks the permission to change or delete the object, after it was found."""
+    may_call: Callable[[Call], None] = check_anybody
+    """Checks the permission to change or delete, before the object is looked up."""
+    has_update: bool = True
+    created: int = 200
+    """The status of a creation."""
+    restricted: bool = False
+    """Whether only superusers may call it at all."""
     deletes_unknown: bool = False
     """Whether deleting an unknown object succeeds."""
-    superuser_reads: bool = False
+    name: str = ""
+    """The name of the endpoints, if it is not that of the kind."""
     slashes: bool = False
-    """Whether the name of an object in a path may have slashes, as a CIDR has."""
+    """Whether the name of an object in a path may have slashes."""
     more_many: Handlers = field(default_factory=dict)
     more_one: Handlers = field(default_factory=dict)
 
@@ -124,12 +148,15 @@ class Resource:
         many: dict[tuple[str, str | None], Handler] = {("GET", None): self.list}
         one: dict[tuple[str, str | None], Handler] = {("GET", None): self.read}
         if self.form is not NO_FORM:
-            many["POST", None], one["PUT", None] = self.create, self.update
+            many["POST", None] = self.create
+        if self.form is not NO_FORM and self.has_update:
+            one["PUT", None] = self.update
         if self.before_delete is not not_deletable:
             one["DELETE", None] = self.delete
+        name, restricted = self.name or self.kind, self.restricted
         if self.many:
-            yield Endpoint(f"{self.kind}s", self.many, {**many, **self.more_many})
-        yield Endpoint(self.kind, self.one, {**one, **self.more_one}, slashes=self.slashes)
+            yield Endpoint(f"{name}s", self.many, {**many, **self.more_many}, restricted=restricted)
+        yield Endpoint(name, self.one, {**one, **self.more_one}, restricted=restricted, slashes=self.slashes)
 
     def table(self, call: Call) -> Table:
         """The objects."""
@@ -144,14 +171,13 @@ class Resource:
 
     def get_to_change(self, call: Call) -> Record:
         """The object in the path, if the user may change it."""
+        self.may_call(call)
         found = self.get(call)
         self.may_change(call, found)
         return found
 
     def list(self, call: Call) -> Answer:
         """All objects that the user may see."""
-        if self.superuser_reads:
-            check_superuser(call)
         found = sorted(self.table(call).values(), key=self.order)
         return Answer([self.view(call.region, record) for record in found if self.shown(call, record)])
 
@@ -167,7 +193,7 @@ class Resource:
         self.before_store(call, values, None)
         record = table.add(**values)
         self.after_create(call, record)
-        return Answer(self.view(call.region, record))
+        return Answer(self.view(call.region, record), status=self.created)
 
     def update(self, call: Call) -> Answer:
         """Change an object."""
@@ -182,7 +208,7 @@ class Resource:
     def delete(self, call: Call) -> Answer:
         """Delete an object."""
         if self.deletes_unknown:
-            check_superuser(call)
+            self.may_call(call)
             if self.find(call, self.table(call), call.parts[-1]) is None:
                 return DELETED
         record = self.get_to_change(call)

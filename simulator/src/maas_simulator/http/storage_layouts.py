@@ -1,6 +1,6 @@
 """Operations on the whole storage of a machine: layouts, special filesystems, and restoring the found configuration."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from maas_simulator.http.calls import Answer, Call, Handler
@@ -17,12 +17,12 @@ from maas_simulator.model.storage import (
     BLANK,
     FLAT,
     LVM,
+    changeable_storage,
     filesystem,
     free_space,
     lay_out,
     new_uuid,
     storage_of,
-    stored_storage,
 )
 
 _LAYOUT: Final = RecordForm(
@@ -51,7 +51,8 @@ def set_layout(call: Call) -> Answer:
     if layout not in (FLAT, LVM, BLANK) or not storage.devices:
         raise not_simulated(f"the storage layout {layout} on this machine")
     _check_sizes(machine, storage, values)
-    lay_out(machine, stored_storage(machine), layout, tables.take_id, values)
+    lay_out(machine, storage, layout, tables.take_id, values)
+    machine.storage = storage
     return Answer(machine_json(call.region, machine))
 
 
@@ -83,7 +84,9 @@ def _special(operation: str, form: RecordForm, change: Callable[[Tables, Storage
     def act(call: Call) -> Answer:
         machine, tables = call.machine(), call.region.tables
         check_change(call, machine, f"{operation} the filesystem")
-        change(tables, stored_storage(machine), form.clean(tables, call.form, None))
+        storage = changeable_storage(machine)
+        change(tables, storage, form.clean(tables, call.form, None))
+        machine.storage = storage
         return Answer(machine_json(call.region, machine))
 
     return act
@@ -100,20 +103,19 @@ def _unmount(_tables: Tables, storage: Storage, values: Record) -> None:
     storage.special = left
 
 
-def _restore(words: str, statuses: Collection[Status], names: str = "ready or failed testing") -> Handler:
+def _restore(words: str) -> Handler:
     """Fail like MAAS, which reads what it restores from the output of commissioning: here, it has no resources."""
 
     def restore(call: Call) -> Answer:
         machine = call.machine()
         call.check_permission("admin", machine)
-        if machine.status not in statuses:
-            raise conflict(f"Machine must be in a {names} state to restore {words}")
+        if machine.status not in (Status.READY, Status.FAILED_TESTING):
+            raise conflict(f"Machine must be in a ready or failed testing state to restore {words}")
         raise Refusal(500, "No resources found from commissioning output")
 
     return restore
 
 
-_TESTED: Final = frozenset({Status.READY, Status.FAILED_TESTING})
 MACHINE_OPERATIONS: Final[Mapping[tuple[str, str | None], Handler]] = {
     ("POST", "set_storage_layout"): set_layout,
     ("POST", "mount_special"): _special(
@@ -122,11 +124,12 @@ MACHINE_OPERATIONS: Final[Mapping[tuple[str, str | None], Handler]] = {
         _mount,
     ),
     ("POST", "unmount_special"): _special("unmount", RecordForm("Filesystem", MOUNT.fields[:1]), _unmount),
-    ("POST", "restore_storage_configuration"): _restore("storage configuration.", _TESTED),
-    ("POST", "restore_default_configuration"): _restore("default networking and storage configuration.", _TESTED),
-    ("POST", "restore_networking_configuration"): _restore(
-        "networking configuration.",
-        _TESTED | {Status.NEW, Status.ALLOCATED},
-        "new, ready, allocated, or failed testing",
-    ),
+    **{
+        ("POST", f"restore_{name}_configuration"): _restore(words)
+        for name, words in {
+            "storage": "storage configuration.",
+            "default": "default networking and storage configuration.",
+            "networking": "networking configuration",
+        }.items()
+    },
 }

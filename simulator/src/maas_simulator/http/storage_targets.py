@@ -12,7 +12,7 @@ from maas_simulator.model.records import Record
 from maas_simulator.model.refusals import conflict, forbidden, not_found, not_simulated
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.statuses import Status
-from maas_simulator.model.storage import storage_of, stored_storage
+from maas_simulator.model.storage import changeable_storage
 
 READY: Final = frozenset({Status.READY})
 FREE: Final = frozenset({Status.READY, Status.ALLOCATED})
@@ -65,10 +65,9 @@ class StorageOperation:
         found = find(call)
         words = self.words.format(found.noun)
         check_change(call, found.machine, words, self.permission, self.statuses)
-        target = find(call, stored=True)
-        if target.machine.acquired:
-            target.storage.keep()
-        return self.change(call, target) or Answer(target.view())
+        answer = self.change(call, found)
+        found.machine.storage = found.storage
+        return answer or Answer(found.view())
 
 
 def check_change(
@@ -83,15 +82,16 @@ def check_change(
         raise forbidden()
 
 
-def find(call: Call, *, stored: bool = False) -> Target:
+def find(call: Call) -> Target:
     """Find what the path names."""
     kind = "VolumeGroup" if "/volume-group/" in call.path else "BlockDevice"
     machine = call.machine("Machine" if len(call.parts) == 1 else kind)
-    storage = (stored_storage if stored else storage_of)(machine)
-    target = Target(machine, storage)
+    target = Target(machine, changeable_storage(machine))
     if len(call.parts) == 1:
         return target
-    found = _named(kind, (storage.groups if kind == "VolumeGroup" else storage.devices).values(), call.parts[1])
+    found = _named(
+        kind, (target.storage.groups if kind == "VolumeGroup" else target.storage.devices).values(), call.parts[1]
+    )
     if kind == "VolumeGroup":
         return replace(target, group=found)
     target = replace(target, device=found)

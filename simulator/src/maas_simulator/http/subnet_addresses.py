@@ -65,11 +65,10 @@ def _use_json(call: Call, use: Use, *, with_user: bool, with_summary: bool) -> J
     if with_user and use.user:
         shown["user"] = use.user
     if with_summary and use.node is not None:
-        is_machine = isinstance(use.node, SimulatedMachine)
         shown["node_summary"] = {
             "system_id": use.node.system_id,
-            "node_type": 0 if is_machine else 4,
-            "fqdn": f"{use.node.hostname}.maas",
+            "node_type": 0 if isinstance(use.node, SimulatedMachine) else 4 if use.node.is_region else 2,
+            "fqdn": use.node.fqdn if isinstance(use.node, SimulatedMachine) else f"{use.node.hostname}.maas",
             "hostname": use.node.hostname,
             "is_container": False,
             "via": use.via,

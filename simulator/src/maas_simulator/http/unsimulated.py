@@ -32,7 +32,7 @@ class OnlyChecked(NotSimulated):
 
 
 ONLY_CHECKED: Final[Mapping[tuple[str, str | None], OnlyChecked]] = {
-    ("GET", "details"): OnlyChecked("details", "view"),
+    ("GET", "details"): OnlyChecked("GET op=details", "view"),
     ("GET", "get_token"): OnlyChecked("get_token", "admin"),
     ("GET", "get_curtin_config"): OnlyChecked("get_curtin_config", "admin"),
 }
@@ -48,36 +48,14 @@ OUTSIDE_THE_API: Final[Mapping[str, str]] = {
 """Other paths at MAAS's port that are not simulated, by prefix."""
 
 _EDITED, _WHOLE, _LISTED = "PUT DELETE", "GET PUT DELETE", "GET POST"
-_CONTROLLER = "GET:details GET:power_parameters GET:query_power_state POST:power_on POST:power_off POST:test POST:abort"
+_CONTROLLER = (
+    "GET:details GET:query_power_state POST:power_on POST:power_off POST:test POST:abort POST:override_failed_testing"
+)
 
 UNSIMULATED: Final[Mapping[str, str]] = {
-    "account/": (
-        "GET:list_authorisation_tokens POST:create_authorisation_token POST:delete_authorisation_token "
-        "POST:update_token_name"
-    ),
-    "account/prefs/sshkeys/": f"{_LISTED} POST:import",
-    "account/prefs/sshkeys/{id}/": "GET DELETE",
-    "account/prefs/sslkeys/": _LISTED,
-    "account/prefs/sslkeys/{id}/": "GET DELETE",
-    "boot-resources/": "POST",
-    "boot-resources/{id}/": "DELETE",
-    "boot-sources/": _LISTED,
-    "boot-sources/{id}/": _WHOLE,
-    "boot-sources/{boot_source_id}/selections/": _LISTED,
-    "boot-sources/{boot_source_id}/selections/{id}/": _WHOLE,
-    "commissioning-scripts/": _LISTED,
-    "commissioning-scripts/{name}": _WHOLE,
-    "devices/": "POST GET:is_registered POST:set_zone",
-    "devices/{system_id}/": f"{_EDITED} GET:details GET:power_parameters POST:set_workload_annotations",
-    "dhcp-snippets/": "POST",
-    "dhcp-snippets/{id}/": f"{_WHOLE} POST:revert",
-    "discovery/": (
-        "POST:scan POST:clear POST:clear_by_mac_and_ip GET:by_unknown_ip GET:by_unknown_ip_and_mac GET:by_unknown_mac"
-    ),
-    "discovery/{discovery_id}/": "GET",
+    "devices/{system_id}/": "GET:details POST:restore_default_configuration POST:restore_networking_configuration",
+    "discovery/": "POST:scan POST:clear POST:clear_by_mac_and_ip",
     "files/": "POST DELETE GET:get GET:get_by_key",
-    "files/{filename}/": "GET DELETE",
-    "installation-results/": "GET",
     "license-key/{osystem}/{distro_series}": _WHOLE,
     "license-keys/": _LISTED,
     "maas/": "POST:set_config",
@@ -93,35 +71,13 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     "nodes/{system_id}/devices/{device_id}/": "GET DELETE",
     "nodes/{system_id}/raid/{id}/": _WHOLE,
     "nodes/{system_id}/raids/": "POST",
-    "nodes/{system_id}/results/{id}/": _EDITED,
     "nodes/{system_id}/vmfs-datastore/{id}/": _WHOLE,
     "nodes/{system_id}/vmfs-datastores/": "POST",
     "nodes/{system_id}/volume-group/{id}/": "PUT",
-    "notifications/": _LISTED,
-    "notifications/{id}/": f"{_WHOLE} POST:dismiss",
-    "package-repositories/": _LISTED,
-    "package-repositories/{id}/": _WHOLE,
-    "pods/": _LISTED,
-    "pods/{id}/": f"{_WHOLE} GET:parameters POST:refresh POST:compose POST:add_tag POST:remove_tag",
-    "rackcontrollers/": (
-        "GET GET:describe_power_types GET:is_registered GET:power_parameters POST:import_boot_images POST:set_zone"
-    ),
-    "rackcontrollers/{system_id}/": (
-        f"{_WHOLE} {_CONTROLLER} GET:list_boot_images POST:import_boot_images POST:override_failed_testing"
-    ),
-    "regioncontrollers/": "GET GET:is_registered POST:set_zone",
-    "regioncontrollers/{system_id}/": f"{_WHOLE} GET:details",
-    "scripts/": _LISTED,
-    "scripts/{name}": f"{_WHOLE} GET:download POST:revert POST:add_tag POST:remove_tag",
-    "tags/{name}/": (
-        "GET:nodes GET:devices GET:rack_controllers GET:region_controllers POST:rebuild POST:update_nodes"
-    ),
-    "users/": "POST",
-    "users/{username}/": "DELETE",
-    "vm-clusters/": "GET",
-    "vm-clusters/{id}/": f"{_WHOLE} POST:refresh",
-    "vm-hosts/": _LISTED,
-    "vm-hosts/{id}/": f"{_WHOLE} GET:parameters POST:refresh POST:compose POST:add_tag POST:remove_tag",
+    "rackcontrollers/": "POST:import_boot_images POST:set_zone",
+    "rackcontrollers/{system_id}/": f"{_CONTROLLER} GET:list_boot_images POST:import_boot_images",
+    "regioncontrollers/": "POST:set_zone",
+    "regioncontrollers/{system_id}/": "DELETE GET:details",
 }
 """Unsimulated methods by path relative to the API; ``METHOD:op`` for operations."""
 

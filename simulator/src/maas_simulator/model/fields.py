@@ -3,6 +3,7 @@
 The messages are those of Django, and of MAAS's own validators; each was recorded from MAAS 3.7.3.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ WHOLE_FORM: Final = "__all__"
 Reader = Callable[[Tables, str], Any]
 """Reads the text of a field. Raises ``Invalid``, with MAAS's messages."""
 
+LONGEST_LABEL: Final = 63
 _MAC: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 
 
@@ -90,8 +92,7 @@ class RecordForm:
         if self.check is not None:
             self.check(cleaning)
         if table is not None:
-            for each in self.fields:
-                self._check_unique(cleaning, each, table)
+            self._check_unique(cleaning, table)
         if cleaning.errors:
             raise refused_form(cleaning.errors)
         return cleaning.values
@@ -102,7 +103,7 @@ class RecordForm:
         if each.several:
             text = ",".join(cleaning.given.get(each.name, ()))
         if each.name not in cleaning.given and old is not None:
-            value = old[each.name]
+            value = old.get(each.name, each.default)
         elif not text.strip():
             value = each.default
             if each.required:
@@ -116,11 +117,12 @@ class RecordForm:
             cleaning.add_error(each.name, message)
         cleaning.values[each.name] = value
 
-    def _check_unique(self, cleaning: Cleaning, each: Field, table: Table) -> None:
-        value = cleaning.values[each.name]
-        if each.unique and value and any(row is not cleaning.old for row in table.where(**{each.name: value})):
-            label = each.label or each.name.capitalize().replace("_", " ")
-            cleaning.add_error(each.name, f"{self.label} with this {label} already exists.")
+    def _check_unique(self, cleaning: Cleaning, table: Table) -> None:
+        for each in (each for each in self.fields if each.unique and cleaning.values.get(each.name)):
+            same = table.where(**{each.name: cleaning.values[each.name]})
+            if any(row is not cleaning.old for row in same):
+                label = each.label or each.name.capitalize().replace("_", " ")
+                cleaning.add_error(each.name, f"{self.label} with this {label} already exists.")
 
 
 def text(most: int | None = None, pattern: str = "", wrong: str = "Enter a valid value.") -> Reader:
@@ -136,6 +138,11 @@ def text(most: int | None = None, pattern: str = "", wrong: str = "Enter a valid
         return value
 
     return read
+
+
+def verbatim(_tables: Tables, value: str) -> str:
+    """Read a text of several lines as it is."""
+    return value
 
 
 def whole(least: int | None = None, most: int | None = None) -> Reader:
@@ -189,12 +196,12 @@ def choice(*known: str) -> Reader:
 
 
 def one_of(name: str, *known: str) -> Reader:
-    """Read one of several names, in any case. Some fields list them in MAAS's message."""
+    """Read one of several names. The message for others lists them."""
 
     def read(_tables: Tables, value: str) -> str:
-        if value.lower() not in known:
+        if value not in known:
             raise Invalid(no_such_choice(name, value, known))
-        return value.lower()
+        return value
 
     return read
 
@@ -242,6 +249,17 @@ def address(_tables: Tables, value: str) -> str:
         raise Invalid("Enter a valid IPv4 or IPv6 address.") from None
 
 
+def address_list(_tables: Tables, value: str) -> str:
+    """Read IP addresses, separated by commas or spaces."""
+    given = value.replace(",", " ").split()
+    for each in given:
+        try:
+            ip_address(each)
+        except ValueError:
+            raise Invalid(f"Invalid IP address: {each}; provide a list of space-separated IP addresses") from None
+    return " ".join(given)
+
+
 def cidr(_tables: Tables, value: str) -> str:
     """Read a network with its prefix length."""
     if "/" not in value:
@@ -257,6 +275,35 @@ def mac_address(_tables: Tables, value: str) -> str:
     if not _MAC.fullmatch(value.strip()):
         raise Invalid(f"'{value}' is not a valid MAC address.")
     return value.strip().lower().replace("-", ":")
+
+
+def hostname(_tables: Tables, value: str) -> str:
+    """Read the name of a node."""
+    value = value.strip().lower()
+    if "_" in value:
+        raise Invalid(f"Host label cannot contain underscore: '{value}'.")
+    if len(value) > LONGEST_LABEL:
+        raise Invalid(f"Label is too long: '{value}'.  Maximum allowed is {LONGEST_LABEL} characters.")
+    if not re.fullmatch(r"[a-z0-9.-]+", value):
+        raise Invalid(f"Label contains disallowed characters: '{value}'.")
+    if value.startswith("-") or value.endswith("-"):
+        raise Invalid(f"Label cannot start or end with a hyphen: '{value}'.")
+    return value
+
+
+def json_object(wrong: str) -> Reader:
+    """Read a JSON object."""
+
+    def read(_tables: Tables, value: str) -> Record:
+        try:
+            found = json.loads(value)
+        except ValueError:
+            raise Invalid("Enter a valid JSON.") from None
+        if not isinstance(found, dict):
+            raise Invalid(wrong)
+        return found
+
+    return read
 
 
 def find(table: Table, text: str) -> Record | None:

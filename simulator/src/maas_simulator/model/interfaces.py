@@ -1,6 +1,6 @@
 """The network interfaces of machines: derived from a machine's number, and records once its network was changed."""
 
-from ipaddress import ip_address
+from collections.abc import Collection
 from typing import Any, Final
 
 from maas_simulator.model.machines import SimulatedMachine
@@ -9,6 +9,11 @@ from maas_simulator.model.records import Record, Table, Tables
 
 PHYSICAL, BOND, BRIDGE, VLAN = "physical", "bond", "bridge", "vlan"
 AUTO, DHCP, STATIC, LINK_UP = "auto", "dhcp", "static", "link_up"
+IPV6: Final = 6
+LONGEST_NAME: Final = 15
+"""The length of the names that Linux has for interfaces."""
+BOOT_INTERFACE: Final = "eno1"
+"""The name of the first interface of a machine that was commissioned."""
 
 UNKNOWN: Final[Record] = {
     **dict.fromkeys(("vendor", "product", "firmware_version")),
@@ -28,6 +33,12 @@ def stored_interfaces(tables: Tables, machine: SimulatedMachine) -> Table:
     if machine.system_id not in tables.interfaces:
         tables.interfaces[machine.system_id] = _derive(tables, machine)
     return tables.interfaces[machine.system_id]
+
+
+def mac_addresses(tables: Tables, machine: SimulatedMachine) -> Collection[str]:
+    """The MAC addresses of a machine."""
+    stored = tables.interfaces.get(machine.system_id)
+    return machine.mac_addresses if stored is None else [nic["mac_address"] for nic in stored.values()]
 
 
 def new_interface(tables: Tables, **fields: Any) -> Record:
@@ -66,7 +77,7 @@ def default_gateway(tables: Tables, nics: Table, version: int) -> tuple[str | No
         (link, gateway)
         for nic in nics.values()
         for link in nic["links"]
-        if (gateway := gateway_of(tables, link)) and ip_address(gateway).version == version
+        if (gateway := gateway_of(tables, link)) and (":" in gateway) == (version == IPV6)
     ]
     for link, gateway in found:
         if link["gateway"]:
@@ -105,16 +116,32 @@ def configure_interfaces(tables: Tables, machine: SimulatedMachine) -> None:
     for index, nic in enumerate(nics.values()):
         found = _found(tables, machine, index)
         nic.update({"vlan": nic["vlan"] or found["vlan"]} if index else found)
-        nic["links"] = [new_link(tables, AUTO, machine.subnet) if index == 0 else new_link(tables, LINK_UP)]
+        nic["links"] = [new_link(tables, AUTO, machine.subnet) if nic["discovered"] else new_link(tables, LINK_UP)]
         if not was_known:
-            nic.update(_found_properties(machine), name=f"eno{index + 1}")
+            nic.update(_hardware(machine), name=f"eno{index + 1}")
+
+
+def add_bridges(tables: Tables, machine: SimulatedMachine, params: Record) -> None:
+    """Add a bridge to each interface that is linked to a subnet. The links move to it until the machine is released."""
+    nics = stored_interfaces(tables, machine)
+    used = {parent for nic in nics.values() for parent in nic["parents"]}
+    for nic in [nic for nic in nics.values() if nic["id"] not in used and nic["type"] != BRIDGE]:
+        if any(link["subnet"] for link in nic["links"]):
+            shared = {name: nic[name] for name in ("mac_address", "vlan", "links")}
+            bridge = {"name": f"br-{nic['name']}"[:LONGEST_NAME], "type": BRIDGE, "parents": [nic["id"]]}
+            nics.add(**new_interface(tables, **shared, **bridge, params=dict(params)), acquired=True)
+            nic["links"] = []
 
 
 def release_addresses(tables: Tables, machine: SimulatedMachine) -> None:
-    """Take back the addresses that a deployment assigned."""
+    """Take back the addresses that a deployment assigned, and the bridges that the owner asked for."""
     machine.addressed = False
-    for link in links_to_address(tables.interfaces.get(machine.system_id, Table("Interface"))):
+    nics = tables.interfaces.get(machine.system_id, Table("Interface"))
+    for link in links_to_address(nics):
         link["ip_address"] = None
+    for bridge in [nic for nic in nics.values() if nic.get("acquired")]:
+        nics[bridge["parents"][0]]["links"] = bridge["links"]
+        del nics[bridge["id"]]
 
 
 def links_to_address(nics: Table) -> list[Record]:
@@ -133,7 +160,7 @@ def _derive(tables: Tables, machine: SimulatedMachine) -> Table:
     for index, mac_address in enumerate(machine.mac_addresses):
         number = machine.number * 10 + index
         nic = {
-            **(_found_properties(machine) if known else UNKNOWN),
+            **(_hardware(machine) if known else UNKNOWN),
             "id": number,
             "name": f"eno{index + 1}" if known else f"eth{index}",
             "type": PHYSICAL,
@@ -148,18 +175,18 @@ def _derive(tables: Tables, machine: SimulatedMachine) -> Table:
             "discovered": None,
         }
         nics[number] = nic
-        if known:
+        if known or (machine.booted and index == 0):
             nic |= _found(tables, machine, index)
         if known and machine.linked:
             link: Record = {"id": number, "mode": LINK_UP, "subnet": None, "ip_address": None}
             nic["links"] = [link | {"gateway": False, "created": None}]
-            if index == 0:
+            if nic["discovered"]:
                 own = machine.own_address if machine.addressed else None
                 nic["links"][0] |= {"mode": AUTO, "subnet": machine.subnet, "ip_address": own}
     return nics
 
 
-def _found_properties(machine: SimulatedMachine) -> Record:
+def _hardware(machine: SimulatedMachine) -> Record:
     """The properties that commissioning finds."""
     speed = machine.hardware.link_speed
     return {**machine.hardware.nic, "interface_speed": speed, "link_speed": speed}
@@ -172,7 +199,7 @@ def _found(tables: Tables, machine: SimulatedMachine, index: int) -> Record:
             machine.fabrics = (*machine.fabrics, tables["Fabric"].take_id())
         return {"vlan": vlan_of_fabric(tables, machine.fabrics[index - 1])["id"], "discovered": None}
     subnet = tables["Subnet"].get(machine.subnet)
-    if subnet is None:
-        return {"vlan": None, "discovered": None}
+    if subnet is None or not machine.known:
+        return {"vlan": subnet and subnet["vlan"], "discovered": None}
     discovered = {"subnet": subnet["id"], "ip_address": machine.discovered_address}
     return {"vlan": subnet["vlan"], "discovered": discovered}

@@ -1,6 +1,6 @@
 """The networks of a new region: fabrics, VLANs, subnets and their ranges of addresses, as records."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_network
 from typing import Any, Final
 
 from maas_simulator.model.records import Record, Tables
@@ -92,6 +92,11 @@ def discovered_address(network: IPv4Network, place: int) -> str:
 def own_address(network: IPv4Network, place: int) -> str:
     """Return the machine's own address while it is deployed."""
     return str(network.network_address + 200 * _blocks(network) + place)
+
+
+def controller_address(cidr: str) -> str:
+    """Return the address of the rack controller that serves a subnet."""
+    return str(ip_network(cidr)[2])
 
 
 def _blocks(network: IPv4Network) -> int:

@@ -32,16 +32,20 @@ def storage_of(machine: SimulatedMachine) -> Storage:
     return machine.storage or _derive(machine)
 
 
-def stored_storage(machine: SimulatedMachine) -> Storage:
-    """The storage of a machine, to be changed."""
-    machine.storage = storage_of(machine)
-    return machine.storage
+def changeable_storage(machine: SimulatedMachine) -> Storage:
+    """The storage of a machine, to be changed, and stored in the machine if the change is not rejected."""
+    storage = storage_of(machine)
+    if machine.storage is None and machine.acquired:
+        storage.keep()
+    return storage
 
 
 def track_use(machine: SimulatedMachine) -> None:
     """Follow the machine's status: its disks are in use from its allocation until its release begins."""
     if machine.status is Status.ALLOCATED:
         machine.acquired = True
+        if machine.storage is not None:
+            machine.storage.keep()
     elif machine.status in _NOT_IN_USE:
         machine.acquired = False
         if machine.storage is not None:

@@ -5,9 +5,17 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from maas_simulator.model.interfaces import AUTO, DHCP, STATIC, interfaces, links_to_address, stored_interfaces
+from maas_simulator.model.interfaces import (
+    AUTO,
+    BOOT_INTERFACE,
+    DHCP,
+    STATIC,
+    links_to_address,
+    stored_interfaces,
+)
 from maas_simulator.model.machines import Rack, SimulatedMachine
-from maas_simulator.model.records import Record
+from maas_simulator.model.networks import controller_address
+from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import Refusal
 from maas_simulator.state import RegionState
 
@@ -54,9 +62,9 @@ def uses(region: RegionState, subnet: Record) -> list[Use]:
             for each in region.tables["StaticIPAddress"].where(subnet=subnet["id"])
         ),
         *(
-            Use(rack.address, STICKY, None, "MAAS", rack, "eth0")
+            Use(controller_address(subnet["cidr"]), STICKY, None, "MAAS", rack, "eth0")
             for rack in region.racks.values()
-            if rack.address and ip_address(rack.address) in ip_network(subnet["cidr"])
+            if region.tables["VLAN"][subnet["vlan"]]["primary_rack"] == rack.system_id
         ),
     ]
     return sorted(found, key=lambda use: int(ip_address(use.ip)))
@@ -65,16 +73,23 @@ def uses(region: RegionState, subnet: Record) -> list[Use]:
 def _interface_uses(region: RegionState, subnet: int) -> Iterator[Use]:
     stored = region.tables.interfaces
     for machine in region.machines.values():
-        if machine.subnet != subnet and machine.system_id not in stored:
-            continue
-        for nic in interfaces(region.tables, machine).values():
-            if nic["discovered"] and nic["discovered"]["subnet"] == subnet:
-                yield Use(nic["discovered"]["ip_address"], DISCOVERED, None, None, machine, nic["name"])
-            for link in nic["links"]:
-                if link["subnet"] == subnet and link["ip_address"]:
-                    user = machine.owner if link["mode"] == AUTO else None
-                    mode = ALLOC_TYPES[link["mode"]]
-                    yield Use(link["ip_address"], mode, link["created"], user, machine, nic["name"])
+        if machine.system_id in stored:
+            yield from _stored_uses(machine, stored[machine.system_id], subnet)
+        elif machine.subnet == subnet and machine.known:
+            # The same as for its derived interfaces, but fast for ten thousand machines.
+            yield Use(machine.discovered_address, DISCOVERED, None, None, machine, BOOT_INTERFACE)
+            if machine.linked and machine.addressed:
+                yield Use(machine.own_address, ALLOC_TYPES[AUTO], None, machine.owner, machine, BOOT_INTERFACE)
+
+
+def _stored_uses(machine: SimulatedMachine, nics: Table, subnet: int) -> Iterator[Use]:
+    for nic in nics.values():
+        if nic["discovered"] and nic["discovered"]["subnet"] == subnet:
+            yield Use(nic["discovered"]["ip_address"], DISCOVERED, None, None, machine, nic["name"])
+        for link in nic["links"]:
+            if link["subnet"] == subnet and link["ip_address"]:
+                user, kind = machine.owner if link["mode"] == AUTO else None, ALLOC_TYPES[link["mode"]]
+                yield Use(link["ip_address"], kind, link["created"], user, machine, nic["name"])
 
 
 def ranges_in_use(region: RegionState, subnet: Record) -> list[Range]:

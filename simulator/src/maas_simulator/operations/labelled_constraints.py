@@ -112,7 +112,7 @@ def _holds(nic: Nic, key: str, value: str) -> bool:
 
 
 def nics(tables: Tables, machine: SimulatedMachine) -> Iterator[tuple[int, Nic]]:
-    """The ids and properties of the interfaces that MAAS knows, each property with all its spellings."""
+    """The ids and properties of the interfaces that MAAS knows."""
     for nic in interfaces_of(tables, machine).values() if machine.known else ():
         subnets = [tables["Subnet"][link["subnet"]] for link in nic["links"] if link["subnet"]]
         vlan = tables["VLAN"].get(nic["vlan"] or 0)
@@ -124,11 +124,11 @@ def nics(tables: Tables, machine: SimulatedMachine) -> Iterator[tuple[int, Nic]]
                 **{name: {str(nic[name])} for name in ("id", "name", "type", "link_speed")},
                 "hwaddress": {nic["mac_address"]},
                 "tag": set(nic["tags"]),
-                "vid": {str(vlan["vid"])} if vlan else set(),
-                "vlan": {str(vlan["id"])} if vlan else set(),
                 "fabric": {fabric["name"], str(fabric["id"])} if fabric else set(),
                 "fabric_class": {str(fabric["class_type"])} if fabric else set(),
-                "space": {space["name"], str(space["id"])} if space else {"undefined"},
+                "space": {space["name"]} if space else {"undefined"},
+                "vid": {str(vlan["vid"])} if vlan else set(),
+                "vlan": {str(vlan["id"])} if vlan else set(),
                 "subnet": {name for subnet in subnets for name in (subnet["name"], str(subnet["id"]))},
                 "subnet_id": {str(subnet["id"]) for subnet in subnets},
                 "subnet_cidr": {subnet["cidr"] for subnet in subnets},

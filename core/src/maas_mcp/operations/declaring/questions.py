@@ -25,7 +25,7 @@ class Question(Generic[AnswerT]):
     """The form: one field for each value. The fields' descriptions and defaults are shown."""
 
 
-class ModelReply(BaseModel):
+class ModelReply(BaseModel, defer_build=True):
     """The reply of the client's model."""
 
     text: str
@@ -44,14 +44,14 @@ class ModelPrompt:
         return ModelReply
 
 
-class ClientFolder(BaseModel):
+class ClientFolder(BaseModel, defer_build=True):
     """A folder of the client."""
 
     uri: str
     name: str | None = None
 
 
-class ClientFolders(BaseModel):
+class ClientFolders(BaseModel, defer_build=True):
     """The folders that the client works on."""
 
     folders: list[ClientFolder]
@@ -150,7 +150,7 @@ class AsksClient:
     async def ask(self, text: str, answer: type[AnswerT], *, key: str = "answer") -> AnswerT:
         """Ask the user a question, and return the answer.
 
-        Ask before the first change in MAAS: after it, a question ends the call as a fault of the plugin. For clients
+        Ask before the first change in MAAS: after it, a question ends the call as a bug in the plugin. For clients
         since 2026-07-28, the call ends with the question and runs again from its start with the answer, so that
         everything before the question must be repeatable. Questions that follow each other need different keys.
 
