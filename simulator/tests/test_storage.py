@@ -186,3 +186,11 @@ def test_filesystems_that_an_owner_changes_are_restored_on_release(admin: Any, c
     admin.op("node01", "release")
     clock.pass_(3600)
     assert admin.get(path).json()["filesystem"]["mount_point"] == "/"
+
+
+def test_commissioning_applies_the_default_layout(admin: Any, clock: Any) -> None:
+    admin.post("maas/?op=set_config", name="default_storage_layout", value="lvm")
+    admin.op("node01", "commission")
+    assert admin.read("node01")["volume_groups"] == []
+    clock.pass_(3600)
+    assert [each["name"] for each in admin.read("node01")["volume_groups"]] == ["vgroot"]

@@ -235,7 +235,7 @@ class RegionState:
     def store_hardware(self, machine: SimulatedMachine) -> None:
         """Store the network and the disks that the machine reports."""
         configure_interfaces(self.tables, machine)
-        apply_layout(self.tables, machine)
+        apply_layout(self.tables, machine, str(self.settings["default_storage_layout"]))
 
     def owner_of_mac(self, address: str) -> str | None:
         """Return the hostname of the machine or device that has this MAC address."""

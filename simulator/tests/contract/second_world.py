@@ -35,7 +35,8 @@ def second_region() -> SimulatedRegion:
     for number, machine in enumerate(seen["gets"]["machines/"], 1):
         region.machines[machine["system_id"]] = _machine(number, machine)
         region.tables.interfaces[machine["system_id"]] = _interfaces(machine)
-        region.machines[machine["system_id"]].storage = _storage(machine)
+        if machine["blockdevice_set"]:
+            region.machines[machine["system_id"]].storage = _storage(machine)
     for event in seen["events"]:
         region.log.append(_event(event))
     _add_results(region)

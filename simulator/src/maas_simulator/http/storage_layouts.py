@@ -7,6 +7,7 @@ from maas_simulator.http.calls import Answer, Call, Handler
 from maas_simulator.http.render import machine_json
 from maas_simulator.http.storage_resources import MOUNT, check_mount_point
 from maas_simulator.http.storage_targets import check_change, refuse
+from maas_simulator.model.config import LAYOUTS
 from maas_simulator.model.disks import PHYSICAL, Storage
 from maas_simulator.model.fields import Field, Invalid, RecordForm, byte_size, choice, no_such_choice, one_of, text
 from maas_simulator.model.machines import SimulatedMachine
@@ -14,9 +15,7 @@ from maas_simulator.model.records import Record, Tables
 from maas_simulator.model.refusals import Refusal, conflict, not_simulated
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.storage import (
-    BLANK,
-    FLAT,
-    LVM,
+    SIMULATED,
     changeable_storage,
     filesystem,
     free_space,
@@ -26,14 +25,7 @@ from maas_simulator.model.storage import (
 )
 
 _LAYOUT: Final = RecordForm(
-    "Storage layout",
-    (
-        Field(
-            "storage_layout",
-            one_of("storage_layout", "bcache", BLANK, "custom", FLAT, LVM, "vmfs6", "vmfs7"),
-            required=True,
-        ),
-    ),
+    "Storage layout", (Field("storage_layout", one_of("storage_layout", *LAYOUTS), required=True),)
 )
 _LEAST_BOOT, _LEAST_ROOT = 10**8, 3 * 10**9
 """Sizes below which nothing is installed. MAAS's own limits, and its words for them, are not known."""
@@ -48,7 +40,7 @@ def set_layout(call: Call) -> Answer:
     layout = _LAYOUT.clean(tables, call.form, None)["storage_layout"]
     storage = storage_of(machine)
     values = RecordForm("Storage layout", _parameters(storage)).clean(tables, call.form, None)
-    if layout not in (FLAT, LVM, BLANK) or not storage.devices:
+    if layout not in SIMULATED or not storage.devices:
         raise not_simulated(f"the storage layout {layout} on this machine")
     _check_sizes(machine, storage, values)
     lay_out(machine, storage, layout, tables.take_id, values)

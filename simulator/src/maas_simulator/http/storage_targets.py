@@ -89,9 +89,8 @@ def find(call: Call) -> Target:
     target = Target(machine, changeable_storage(machine))
     if len(call.parts) == 1:
         return target
-    found = _named(
-        kind, (target.storage.groups if kind == "VolumeGroup" else target.storage.devices).values(), call.parts[1]
-    )
+    table = target.storage.groups if kind == "VolumeGroup" else target.storage.devices
+    found = _named(kind, table.values(), call.parts[1])
     if kind == "VolumeGroup":
         return replace(target, group=found)
     target = replace(target, device=found)

@@ -11,7 +11,7 @@ NODE_TIMEOUT: Final = 30
 
 _OSYSTEM, _, _SERIES = DEFAULT_IMAGE.partition("/")
 _ANY, _PORT, _COUNT = text(), whole(1, 65535), whole(1)
-_LAYOUTS = ("bcache", "blank", "custom", "flat", "lvm", "vmfs6", "vmfs7")
+LAYOUTS: Final = ("bcache", "blank", "custom", "flat", "lvm", "vmfs6", "vmfs7")
 
 _SETTINGS: Final[Mapping[str, tuple[Reader, object]]] = {
     "maas_name": (_ANY, "simulator"),
@@ -39,7 +39,7 @@ _SETTINGS: Final[Mapping[str, tuple[Reader, object]]] = {
     "default_distro_series": (one_of("default_distro_series", *(name.partition("/")[2] for name in IMAGES)), _SERIES),
     "default_min_hwe_kernel": (_ANY, ""),
     "enable_kernel_crash_dump": (boolean, False),
-    "default_storage_layout": (one_of("default_storage_layout", *_LAYOUTS), "flat"),
+    "default_storage_layout": (one_of("default_storage_layout", *LAYOUTS), "flat"),
     "commissioning_distro_series": (one_of("commissioning_distro_series", "jammy", "noble"), "noble"),
     "enable_third_party_drivers": (boolean, True),
     "windows_kms_host": (_ANY, None),

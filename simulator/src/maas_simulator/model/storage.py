@@ -16,6 +16,8 @@ from maas_simulator.model.records import Record, Tables
 from maas_simulator.model.statuses import Status
 
 FLAT, LVM, BLANK = "flat", "lvm", "blank"
+SIMULATED: Final = (FLAT, LVM, BLANK)
+"""The simulated layouts."""
 BLOCK: Final = 4 * 2**20
 """The unit of partitions and volumes. A device of a volume group loses one to it."""
 _TABLE, _BIOS, _EFI = 5 * 2**20, 2**20, 512 * 2**20
@@ -164,12 +166,11 @@ def clear_layout(machine: SimulatedMachine) -> None:
         machine.storage.clear()
 
 
-def apply_layout(tables: Tables, machine: SimulatedMachine) -> None:
-    """Apply the default layout to a machine without one, as commissioning does."""
-    if not machine.laid_out and machine.storage is not None and machine.storage.devices:
-        lay_out(machine, machine.storage, FLAT, tables.take_id, {})
-    elif not machine.laid_out:
-        machine.storage = None
+def apply_layout(tables: Tables, machine: SimulatedMachine, layout: str) -> None:
+    """Apply the default layout to a machine without one, as commissioning does; flat, if it is not simulated."""
+    if not machine.laid_out and (machine.storage is not None or layout in (LVM, BLANK)):
+        machine.storage = storage_of(machine)
+        lay_out(machine, machine.storage, layout if layout in SIMULATED else FLAT, tables.take_id, {})
     machine.laid_out = True
 
 
