@@ -89,6 +89,7 @@ def test_toolsets_and_lists_select_the_tools(serve: Any) -> None:
         assert names(driver) == {"maas_list_machines", "maas_query_power_state", "maas_power_on"}
         assert "does not serve maas_power_off" in refusal(driver.call("maas_power_off", system_id="4y3h7n"))
         assert "toolset lifecycle" in refusal(driver.call("maas_lock_machine", system_id="4y3h7n"))
+        assert "toolset lifecycle" in refusal(driver.call("maas_lock_machine", machine="node01"))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from maas_mcp.calls.call import ToolCall
 from maas_mcp.calls.confirmation import confirm
@@ -20,6 +20,8 @@ from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.policy.judgement import Verdict, needs_second_person
 from maas_mcp.policy.tiers import Tier
+
+ONE_PERSON_HINT: Final = "Serve maas-mcp over HTTP with authentication, so that persons can be distinguished."
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ async def _open(call: ToolCall, judgement: Judgement) -> SealedPlan:
     elif call.principal == LOCAL:
         raise PlanRefusedError(
             "This plan needs a second person to apply it, but all callers of this server are one user.",
-            hint="Serve maas-mcp over HTTP with authentication, so that persons can be distinguished.",
+            hint=ONE_PERSON_HINT,
         )
     elif not plan.second_person:
         raise PlanRefusedError(*(["The plan was made before it needed a second person."] if mine else []))
@@ -248,9 +250,14 @@ def _judgement_of(call: ToolCall) -> Judgement:
 def _plan_needed(call: ToolCall, judgement: Judgement) -> PlanNeededError:
     arguments: dict[str, Any] = {**call.arguments.model_dump(mode="json", exclude_defaults=True), "plan": True}
     step = NextStep(call.tool.name, arguments, why="Make the plan, which changes nothing")
+    if not needs_second_person(judgement.findings):
+        then = "show the plan to the user. If the user agrees, call it with the same arguments and the plan_id."
+    elif call.principal == LOCAL:
+        then = f"show the plan to the user. Nobody can carry it out: {ONE_PERSON_HINT}"
+    else:
+        then = "show the plan to the user. Another person calls it with the same arguments and the plan_id."
     return PlanNeededError(
         f"{judgement.decision.reason} It needs a plan first. Nothing was sent to MAAS.",
-        hint="Call it with plan=true, and show the plan to the user. If the user agrees, call it with the same "
-        "arguments and the plan_id.",
+        hint=f"Call it with plan=true, and {then}",
         next_steps=[] if any(secrets_in(call.arguments)) else [step],  # a step without them would be another call
     )

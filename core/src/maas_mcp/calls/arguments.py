@@ -187,8 +187,10 @@ _CLEARER_MESSAGES: Final = {
 
 def _describe_problem(detail: ErrorDetails) -> str:
     """One problem as a sentence, without the input, which may be secret or large."""
-    where = ".".join(cut(str(part), NAME_LENGTH) for part in detail["loc"]) or "the arguments"
+    where = ".".join(cut(str(part), NAME_LENGTH) for part in detail["loc"])
     message = _CLEARER_MESSAGES.get(detail["type"], detail["msg"]).removeprefix("Value error, ")
+    if not where:
+        return f"{cut(message[:1].upper() + message[1:], PROBLEM_LENGTH)}."
     return f"`{where}`: {cut(message[:1].lower() + message[1:], PROBLEM_LENGTH)}."
 
 
