@@ -146,12 +146,14 @@ def control(region: SimulatedRegion) -> Control:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show the results of the simulator's contract, if its tests ran."""
+    """Show the results of the simulator's contract for each recording, if its tests ran."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
-    rows = [value for report in reports for name, value in getattr(report, "user_properties", ()) if name == "contract"]
-    if rows:
-        from simulator.tests.contract.table import Row, lines  # noqa: PLC0415 - not every run needs the simulator
+    properties = [each for report in reports for each in getattr(report, "user_properties", ())]
+    for recording in ("first", "second"):
+        rows = [value for name, value in properties if name == f"contract {recording}"]
+        if rows:
+            from simulator.tests.contract.table import Row, lines  # noqa: PLC0415 - not every run needs the simulator
 
-        terminalreporter.section("the simulator's contract with MAAS 3.7.3")
-        for line in lines(sorted({Row(*each) for each in rows}, key=lambda row: row.topic)):
-            terminalreporter.write_line(line)
+            terminalreporter.section(f"the simulator's contract with MAAS 3.7.3, {recording} recording")
+            for line in lines(sorted({Row(*each) for each in rows}, key=lambda row: row.topic)):
+                terminalreporter.write_line(line)

@@ -125,7 +125,7 @@ def test_an_unsimulated_operation_is_a_501(admin: Any) -> None:
         admin.send("PUT", "machines/7xneda/", data={"cpu_count": "4"}),
         admin.get("machines/7xneda/?op=details"),
         admin.get("machines/?link_speed=10"),
-        admin.get("fabrics/"),
+        admin.get("boot-sources/"),
     ]
     assert [answer.status_code for answer in refused] == [501] * 4
     assert all(answer.text.startswith("The simulator does not do this: ") for answer in refused)
@@ -520,7 +520,7 @@ def test_configuration_and_collections(admin: Any) -> None:
     unknown = admin.get("maas/?op=get_config&name=nope")
     assert unknown.status_code == 400
     assert unknown.json()["nope"][0].startswith("nope is not a valid config setting (valid settings are: ")
-    assert [zone["name"] for zone in admin.get("zones/").json()] == ["default", "az1", "az2"]
+    assert [zone["name"] for zone in admin.get("zones/").json()] == ["az1", "az2", "default"]
     assert {pool["name"] for pool in admin.get("resourcepools/").json()} == {"default", "compute", "storage"}
     assert "gpu" in {tag["name"] for tag in admin.get("tags/").json()}
     assert "ubuntu/noble" in {image["name"] for image in admin.get("boot-resources/").json()}

@@ -75,14 +75,14 @@ def test_a_nonce_can_be_used_once(admin: Any) -> None:
     assert (again.status_code, again.text) == (401, "Authorization Error: 'Nonce already used: once'")
 
 
-def test_a_nonce_is_remembered_while_its_timestamp_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nonce_is_remembered_while_its_timestamp_is_valid() -> None:
     user = User("admin", is_superuser=True)
     authenticator = Authenticator({"admin": user})
     parts = {"oauth_consumer_key": user.consumer, "oauth_token": user.token, "oauth_signature_method": "PLAINTEXT"}
     signed = {**parts, "oauth_signature": f"%26{user.secret}", "oauth_nonce": "once"}
 
     def ask(now: int) -> None:
-        monkeypatch.setattr(time, "time", lambda: now)
+        authenticator.clock = lambda: now
         pairs = (f'{name}="{value}"' for name, value in signed.items())
         assert authenticator.user("OAuth " + ", ".join(pairs)) is user
 

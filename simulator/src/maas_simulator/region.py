@@ -196,6 +196,11 @@ class SimulatedRegion(RegionState):
         """Another user releases a machine, whatever their permissions; ``form`` is for ``op=release``."""
         self._from_outside(timed_operations.release, name, username, **form)
 
+    def add_tag(self, name: str, comment: str = "") -> None:
+        """Add a tag to the region."""
+        with self.lock:
+            self.tables["Tag"].add(name=name, comment=comment, definition="", kernel_opts="")
+
     def change_owner(self, name: str, username: str) -> None:
         """Another user takes a machine over, whatever their permissions: it is released and acquired at once."""
         with self.lock:

@@ -12,8 +12,10 @@ from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_IN
 from maas_simulator.model.faults import Faults, Hold, Requests
 from maas_simulator.model.images import Images
 from maas_simulator.model.machines import Machines, Rack, SimulatedMachine
-from maas_simulator.model.networks import RACK, SUBNETS, Subnet
+from maas_simulator.model.networks import RACK, add_default_networks, vlan_of_fabric
 from maas_simulator.model.oddities import Oddities
+from maas_simulator.model.organisation import add_default_organisation
+from maas_simulator.model.records import Tables
 from maas_simulator.model.refusals import Refusal, rack_down
 from maas_simulator.model.runs import Run
 from maas_simulator.model.schedule import Schedule
@@ -44,11 +46,10 @@ class RegionState:
         self.machines = Machines()
         self.runs: dict[str, Run] = {}
         """The running operations, by system id."""
-        self.zones = {"default": "", "az1": "Zone one", "az2": "Zone two"}
-        self.pools = {"default": "Default pool", "compute": "Compute pool", "storage": "Storage pool"}
-        self.tags = {"gpu": "has a GPU", "ssd": "", "kvm-capable": "VT-x", "virtual": ""}
-        """Names with their descriptions or comments. List filters reject unknown names."""
-        self.subnets: tuple[Subnet, ...] = SUBNETS
+        self.tables = Tables()
+        """The objects other than machines and users, by kind."""
+        add_default_organisation(self.tables)
+        add_default_networks(self.tables)
         self.release_scripts: dict[str, float] = {}
         """Custom release scripts with their lengths in simulated seconds. MAAS itself only has the erase."""
         self.settings = dict(CONFIG)
@@ -201,6 +202,11 @@ class RegionState:
     def sets_of(self, machine: SimulatedMachine) -> list[ScriptSet]:
         """Return all script sets of a machine, newest first."""
         return machine.sets[::-1]
+
+    def store_networks(self, machine: SimulatedMachine) -> None:
+        """Add fabrics for the machine's NICs on unknown networks."""
+        for fabric in machine.fabrics:
+            vlan_of_fabric(self.tables, fabric)
 
     def image_deployed(self, machine: SimulatedMachine) -> None:
         """Record that the machine's image was deployed now."""

@@ -18,7 +18,6 @@ HEADERS = (
 
 _CURSOR = re.compile(r"\b(after|before)=\d+")
 _URI_ID = re.compile(r"/\d+\b")
-_SIGNED_NOW = re.compile(r"(oauth_(?:nonce|timestamp)%3D)[0-9a-z]+")
 
 
 def differences(recorded: Answer, simulated: Answer, incidental: Mapping[str, str]) -> list[str]:
@@ -47,9 +46,8 @@ def _text(recorded: Answer, simulated: Answer) -> Iterator[str]:
     """Compare error messages. Script output may differ."""
     if recorded.text is None or recorded.status < HTTPStatus.BAD_REQUEST:
         return
-    wanted, said = (_SIGNED_NOW.sub(r"\1…", each.text or "") for each in (recorded, simulated))
-    if wanted != said:
-        yield f"says {said[:200]!r} and not {wanted[:200]!r}"
+    if recorded.text != (simulated.text or ""):
+        yield f"says {(simulated.text or '')[:200]!r} and not {recorded.text[:200]!r}"
 
 
 def _json(recorded: Any, simulated: Any, path: str, incidental: Mapping[str, str]) -> Iterator[str]:
@@ -72,7 +70,7 @@ def _object(
         yield f"{path} lacks {', '.join(missing)}"
     if extra := sorted(simulated.keys() - recorded.keys()):
         yield f"{path} has {', '.join(extra)}"
-    for key in recorded.keys() & simulated.keys():
+    for key in (key for key in recorded if key in simulated):
         yield from _json(recorded[key], simulated[key], f"{path}.{key}", incidental)
 
 

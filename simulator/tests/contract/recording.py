@@ -1,12 +1,17 @@
-"""The recorded exchanges, read from their files."""
+"""The recorded exchanges, read from their files.
+
+The first recording has topics that were recorded one by one. The second is one sequence: ``n`` is an exchange's place
+in it, and between the exchanges are events in the recorded lab.
+"""
 
 import json
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-EXCHANGES = Path(__file__).parent / "exchanges"
+HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -21,32 +26,110 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and its response; the ``title`` is unique in its topic."""
+    """A request and its response.
+
+    ``user`` signs the request; None sends it as it is. ``headers`` are those that differ from the usual ones; an empty
+    one is left out. ``answer`` is None if only the request is known. ``t`` is in seconds since the start.
+    """
 
     topic: str
     title: str
     method: str
     url: str
     body: str | None
-    answer: Answer
+    answer: Answer | None = None
+    user: str | None = "admin"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    n: int = 0
+    t: float = 0.0
 
     @property
     def name(self) -> str:
-        """The name in the table of differences."""
-        return f"{self.topic}: {self.title}"
+        """The name in the table of differences, which is unique in a recording."""
+        return f"{self.n} {self.topic}: {self.title}" if self.n else f"{self.topic}: {self.title}"
 
 
-TOPICS = tuple(sorted(path.stem for path in EXCHANGES.glob("*.jsonl")))
+@dataclass(frozen=True)
+class LabEvent:
+    """A command to the recorded lab with its answer, a wait, a reset to the start, or a time that was not recorded.
+
+    ``t`` and ``ended`` are in seconds since the start.
+    """
+
+    title: str
+    n: int
+    t: float
+    ended: float
+    command: tuple[str, ...] = ()
+    answer: str = ""
+    hostname: str | None = None
+    statuses: tuple[str, ...] = ()
+    is_reset: bool = False
 
 
-@cache
-def exchanges(topic: str) -> tuple[Exchange, ...]:
-    """Return all exchanges of a topic in their order."""
-    lines = (EXCHANGES / f"{topic}.jsonl").read_text(encoding="utf-8").splitlines()
-    return tuple(_exchange(topic, json.loads(line)) for line in lines)
+@dataclass(frozen=True)
+class Recording:
+    """A recording, in a folder with a file for each topic."""
+
+    folder: Path
+
+    @cached_property
+    def topics(self) -> tuple[str, ...]:
+        """All topics in alphabetical order."""
+        return tuple(sorted(path.stem for path in self.folder.glob("*.jsonl")))
+
+    @cache  # noqa: B019 - there are two recordings, which live as long as the tests
+    def steps(self, topic: str) -> tuple[Exchange | LabEvent, ...]:
+        """Return a topic in its order."""
+        lines = (self.folder / f"{topic}.jsonl").read_text(encoding="utf-8").splitlines()
+        return tuple(_step(topic, json.loads(line)) for line in lines)
+
+    def exchanges(self, topic: str) -> tuple[Exchange, ...]:
+        """Return all exchanges of a topic in their order."""
+        return tuple(step for step in self.steps(topic) if isinstance(step, Exchange))
+
+    def sequence(self) -> list[Exchange | LabEvent]:
+        """Return the steps of all topics in their common order."""
+        return sorted((step for topic in self.topics for step in self.steps(topic)), key=lambda step: step.n)
+
+
+FIRST = Recording(HERE / "exchanges")
+SECOND = Recording(HERE / "exchanges-2")
+
+
+def _step(topic: str, line: dict[str, Any]) -> Exchange | LabEvent:
+    return _exchange(topic, line) if "method" in line else _event(line)
 
 
 def _exchange(topic: str, line: dict[str, Any]) -> Exchange:
-    answer = line["answer"]
-    recorded = Answer(answer["status"], answer["headers"], answer.get("json"), answer.get("text"))
-    return Exchange(topic, line["title"], line["method"], line["url"], line["body"], recorded)
+    return Exchange(
+        topic,
+        line["title"],
+        line["method"],
+        line["url"],
+        line["body"],
+        _answer(line["answer"]) if line["answer"] else None,
+        line["as"],
+        line.get("headers", {}),
+        line.get("n", 0),
+        line.get("t", 0.0),
+    )
+
+
+def _answer(line: dict[str, Any]) -> Answer:
+    return Answer(line["status"], line["headers"], line.get("json"), line.get("text"))
+
+
+def _event(line: dict[str, Any]) -> LabEvent:
+    wait = line.get("wait", {})
+    return LabEvent(
+        line["title"],
+        line["n"],
+        line["t"],
+        line["t"] + line.get("took", wait.get("seconds", 0.0)),
+        tuple(line.get("ctl", ())),
+        line.get("answer", ""),
+        wait.get("hostname"),
+        tuple(wait.get("status_name", ())),
+        is_reset="reset" in line,
+    )

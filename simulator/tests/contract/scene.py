@@ -4,20 +4,16 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from maas_simulator import SimulatedMachine, SimulatedRegion, Status, User, Variant
+from maas_simulator import SimulatedMachine, SimulatedRegion, Status
 from maas_simulator.http.machine_routes import POST_OPERATIONS
 from maas_simulator.model.refusals import Refusal
 from maas_simulator.operations import instant_operations, timed_operations
-from simulator.tests.contract.ids import Ids
-from simulator.tests.contract.world import recorded_machines
+from simulator.tests.contract.ids import EVENT, Ids
 
 TIME_LIMIT: Final = 7200.0
 """Simulated seconds after which a step gives up."""
 
 TICK: Final = 1.0
-
-FIRST: Final = Variant(local_boot_events=True, rescue_boot="commissioning")
-"""The variant of the region that was recorded first."""
 
 
 class StuckError(Exception):
@@ -25,14 +21,11 @@ class StuckError(Exception):
 
 
 class Scene:
-    """A region with the recorded machines, whose time passes only in steps."""
+    """A region of a recording, whose time passes only in steps."""
 
-    def __init__(self) -> None:
-        self.region = SimulatedRegion([User("admin", is_superuser=True), User("bob")], speed=0.0)
-        self.region.variant = FIRST
-        self.ids = Ids()
-        for machine in recorded_machines():
-            self.region.machines[machine.system_id] = machine
+    def __init__(self, region: SimulatedRegion) -> None:
+        self.region = region
+        self.ids = Ids(region.machines)
 
     def play(self, steps: "Sequence[Step]") -> None:
         """Run these steps in order."""
@@ -132,7 +125,7 @@ def calls_event(cursor: int, name: str, event_type: str) -> Step:
     def step(scene: Scene) -> None:
         system_id = scene.region.machine(name).system_id
         ids = [each.id for each in scene.region.log.events if (each.system_id, each.type) == (system_id, event_type)]
-        scene.ids.ours[str(cursor)] = str(ids[-1])
+        scene.ids.pair(EVENT, str(cursor), str(ids[-1]))
 
     return step
 

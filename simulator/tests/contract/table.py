@@ -1,9 +1,9 @@
 """The results of the contract as a table, for the terminal and the documentation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simulator.tests.contract.replay import Outcome, known
+from simulator.tests.contract.replay import NOT_SIMULATED, Known, Outcome, known
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,18 @@ class Row:
 HEADING = ("Topic", "Exchanges", "Same", "Explained", "Not simulated", "Unexplained")
 
 
-def row(topic: str, outcomes: Iterable[Outcome]) -> Row:
+def row(topic: str, outcomes: Sequence[Outcome], reasons: Known) -> Row:
     """Count the results of a topic."""
-    differing = [outcome.name for outcome in outcomes if not outcome.same]
-    explained = sum(name in known().explained for name in differing)
-    not_simulated = sum(name in known().not_simulated for name in differing)
-    same = sum(outcome.same for outcome in outcomes)
+    differing = [outcome for outcome in outcomes if not outcome.same]
+    explained = sum(outcome.name in reasons.explained for outcome in differing)
+    not_simulated = sum(is_not_simulated(outcome, reasons) for outcome in differing)
+    same = len(outcomes) - len(differing)
     return Row(topic, same, explained, not_simulated, len(differing) - explained - not_simulated)
+
+
+def is_not_simulated(outcome: Outcome, reasons: Known) -> bool:
+    """Whether the simulator says that it does not do this."""
+    return outcome.name in reasons.not_simulated or outcome.answer.status == NOT_SIMULATED
 
 
 def total(rows: Sequence[Row]) -> Row:

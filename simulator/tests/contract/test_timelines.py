@@ -15,8 +15,8 @@ import pytest
 
 from maas_simulator import SimulatedRegion, User, Variant, demo_region
 from simulator.tests.conftest import Clock, Maas
-from simulator.tests.contract.scene import FIRST
 from simulator.tests.contract.timeline import FIELDS, Said, State, Timeline, recorded, values
+from simulator.tests.contract.world import VARIANT
 from simulator.tests.recordings import SETS, paths
 
 TIME_LIMIT = 2000
@@ -100,7 +100,7 @@ class Story:
     name: str = "node02"
     before: tuple[Action, ...] = ()
     actions: Mapping[str, Action] = field(default_factory=dict)
-    variant: Variant = FIRST
+    variant: Variant = VARIANT
 
 
 def operation(op: str, **form: str) -> Action:

@@ -13,10 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from maas_simulator.http import accounts, region_routes
 from maas_simulator.http.broken_responses import Dropped, apply_fault, replacement
-from maas_simulator.http.calls import Answer, Call, parse_form
+from maas_simulator.http.calls import Answer, Call, Endpoint, Handler, parse_form
 from maas_simulator.http.description import describe
-from maas_simulator.http.endpoints import PREFIX, Endpoint, find
-from maas_simulator.http.machine_routes import Handler, Operation
+from maas_simulator.http.endpoints import PREFIX, find
+from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import OUTSIDE_THE_API
 from maas_simulator.model.auth import User
 from maas_simulator.model.faults import Hold, RequestRecord

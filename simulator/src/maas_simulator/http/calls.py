@@ -1,9 +1,11 @@
 """A parsed request as handlers get it, with its user and parameters, and the response."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.parser import BytesParser
+from functools import cached_property
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
@@ -83,6 +85,34 @@ class Answer:
         # The same text in a tenth of the time: Python's own encoder is slow when it indents.
         body = to_json(self.value, indent=4)
         return body if body.isascii() else json.dumps(self.value, indent=4)
+
+
+Handler = Callable[[Call], Answer]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A path and its handlers, by method and op. ``anonymous``: without credentials it returns 400 instead of 401."""
+
+    name: str
+    """The name in the description of the API."""
+    path: str
+    """The path relative to ``/MAAS/api/2.0/``, with variable parts in braces."""
+    handlers: Mapping[tuple[str, str | None], Handler]
+    anonymous: bool = False
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The names of the variable parts, in order."""
+        return tuple(_VARIABLE.findall(self.path))
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The regular expression for paths of this endpoint, with a group for every variable part."""
+        return re.compile(_VARIABLE.sub("([^/]+)", self.path))
+
+
+_VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 def parse_form(content_type: str, body: bytes, *, takes_json: bool = False) -> dict[str, list[str]]:

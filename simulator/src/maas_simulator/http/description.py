@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from maas_simulator.http.endpoints import ENDPOINTS, PREFIX, Endpoint
-from maas_simulator.http.machine_routes import Handler, Operation
+from maas_simulator.http.calls import Endpoint, Handler
+from maas_simulator.http.endpoints import ENDPOINTS, PREFIX
+from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import NotSimulated
 
 _CRUD = {"GET": "read", "POST": "create", "PUT": "update", "DELETE": "delete"}

@@ -1,20 +1,19 @@
 """The paths and operations of the API, with their handlers."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 from maas_simulator.http import (
     collection_routes,
     image_routes,
     machine_edits,
     machine_routes,
-    network_routes,
+    network_resources,
+    organisation_resources,
     region_routes,
     result_routes,
 )
-from maas_simulator.http.machine_routes import POST_OPERATIONS, Handler
+from maas_simulator.http.calls import Endpoint
+from maas_simulator.http.machine_routes import POST_OPERATIONS
 from maas_simulator.http.unsimulated import UNSIMULATED, unsimulated_handlers
 
 PREFIX = "/MAAS/api/2.0/"
@@ -23,30 +22,18 @@ EMPTY = ("devices", "dhcp-snippets", "discovery", "files", "ipaddresses", "stati
 """Collections that are empty, as in a new region. Nothing can be added to them."""
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """A path and its handlers, by method and op. ``anonymous``: without credentials it returns 400 instead of 401."""
-
-    name: str
-    """The name in the description of the API."""
-    path: str
-    """The path relative to ``/MAAS/api/2.0/``, with variable parts in braces."""
-    handlers: Mapping[tuple[str, str | None], Handler]
-    anonymous: bool = False
-
-    @property
-    def params(self) -> tuple[str, ...]:
-        """The names of the variable parts, in order."""
-        return tuple(_VARIABLE.findall(self.path))
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """The regular expression for paths of this endpoint, with a group for every variable part."""
-        return re.compile(_VARIABLE.sub("([^/]+)", self.path))
-
-
-_VARIABLE = re.compile(r"\{(\w+)\}")
-
+RESOURCES = (
+    organisation_resources.ZONES,
+    organisation_resources.POOLS,
+    organisation_resources.TAGS,
+    organisation_resources.DOMAINS,
+    network_resources.FABRICS,
+    network_resources.VLANS,
+    network_resources.SUBNETS,
+    network_resources.SPACES,
+    network_resources.RANGES,
+)
+"""The collections of records."""
 
 SIMULATED = (
     Endpoint("Version", "version/", {("GET", None): region_routes.version}),
@@ -95,29 +82,11 @@ SIMULATED = (
         {("GET", None): result_routes.result, ("GET", "download"): result_routes.download},
     ),
     Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
-    Endpoint("Zones", "zones/", {("GET", None): collection_routes.zones}),
-    Endpoint("Zone", "zones/{name}/", {("GET", None): collection_routes.zone}),
-    Endpoint("ResourcePools", "resourcepools/", {("GET", None): collection_routes.pools}),
-    Endpoint("ResourcePool", "resourcepool/{id}/", {("GET", None): collection_routes.pool}),
-    Endpoint("Tags", "tags/", {("GET", None): collection_routes.tags, ("POST", None): collection_routes.make_tag}),
-    Endpoint(
-        "Tag", "tags/{name}/", {("GET", None): collection_routes.tag, ("GET", "machines"): collection_routes.tagged}
-    ),
-    Endpoint("Domains", "domains/", {("GET", None): collection_routes.domains}),
-    Endpoint("Domain", "domains/{id}/", {("GET", None): collection_routes.domain}),
+    *(endpoint for resource in RESOURCES for endpoint in resource.endpoints()),
+    Endpoint("Vlans", "fabrics/{fabric_id}/vlans/", {("GET", None): network_resources.fabric_vlans}),
+    Endpoint("Networks", "networks/", {("GET", None): network_resources.networks}),
+    Endpoint("Network", "networks/{name}/", {("GET", None): network_resources.network}),
     Endpoint("Device", "devices/{system_id}/", {("GET", None): collection_routes.no_device}),
-    Endpoint("Subnets", "subnets/", {("GET", None): network_routes.subnets}),
-    Endpoint(
-        "Subnet",
-        "subnets/{id}/",
-        {("GET", None): network_routes.subnet, ("GET", "statistics"): network_routes.statistics},
-    ),
-    Endpoint("Vlans", "fabrics/{fabric_id}/vlans/", {("GET", None): network_routes.fabric_vlans}),
-    Endpoint("Vlan", "vlans/{id}/", {("GET", None): network_routes.vlan}),
-    Endpoint("Spaces", "spaces/", {("GET", None): network_routes.spaces}),
-    Endpoint("Space", "spaces/{id}/", {("GET", None): network_routes.space}),
-    Endpoint("Networks", "networks/", {("GET", None): network_routes.networks}),
-    Endpoint("Network", "networks/{name}/", {("GET", None): network_routes.network}),
     Endpoint(
         "BootResources",
         "boot-resources/",

@@ -2,9 +2,11 @@
 
 import uuid
 
+from maas_simulator.http.network_views import subnet_json, vlan_json
 from maas_simulator.model.machines import MANUAL, Disk, SimulatedMachine
-from maas_simulator.model.networks import API, lone_vlan
+from maas_simulator.model.networks import API, vlan_of_fabric
 from maas_simulator.model.scripts import JSON
+from maas_simulator.state import RegionState
 
 HARDWARE = [
     "system_vendor",
@@ -49,9 +51,9 @@ SIMULATED_HARDWARE = {
 """The hardware information that commissioning finds on every machine."""
 
 
-def interfaces_json(machine: SimulatedMachine) -> list[JSON]:
+def interfaces_json(region: RegionState, machine: SimulatedMachine) -> list[JSON]:
     """All NICs of a machine."""
-    return [_interface(machine, index) for index in range(len(machine.mac_addresses))]
+    return [_interface(region, machine, index) for index in range(len(machine.mac_addresses))]
 
 
 def disks_json(machine: SimulatedMachine) -> list[JSON]:
@@ -98,7 +100,7 @@ def hardware_json(machine: SimulatedMachine) -> JSON:
     }
 
 
-def _interface(machine: SimulatedMachine, index: int) -> JSON:
+def _interface(region: RegionState, machine: SimulatedMachine, index: int) -> JSON:
     """A NIC of a machine. The machine boots from the first; each other NIC is alone in its fabric."""
     number, known = machine.number * 10 + index, machine.known
     return {
@@ -121,28 +123,29 @@ def _interface(machine: SimulatedMachine, index: int) -> JSON:
         "params": {},
         "parents": [],
         "children": [],
-        **_connection(machine, index, number),
+        **_connection(region, machine, index, number),
         "resource_uri": f"{API}/nodes/{machine.system_id}/interfaces/{number}/",
     }
 
 
-def _connection(machine: SimulatedMachine, index: int, number: int) -> JSON:
+def _connection(region: RegionState, machine: SimulatedMachine, index: int, number: int) -> JSON:
     """The connection of a NIC, known after commissioning."""
     if not machine.known:
         return {"vlan": None, "links": [], "discovered": None}
     if index > 0:
-        vlan = lone_vlan(machine.fabrics[index - 1])
+        vlan = vlan_of_fabric(region.tables, machine.fabrics[index - 1])
         links = [{"id": number, "mode": "link_up"}] if machine.linked else []
-        return {"vlan": vlan.as_json(), "links": links, "discovered": None}
-    discovered = [{"subnet": machine.subnet.as_json(), "ip_address": machine.discovered_address}]
-    return {"vlan": machine.subnet.vlan.as_json(), "links": _links(machine, number), "discovered": discovered}
+        return {"vlan": vlan_json(region, vlan), "links": links, "discovered": None}
+    subnet = subnet_json(region, region.tables["Subnet"][machine.subnet])
+    discovered = [{"subnet": subnet, "ip_address": machine.discovered_address}]
+    return {"vlan": subnet["vlan"], "links": _links(machine, number, subnet), "discovered": discovered}
 
 
-def _links(machine: SimulatedMachine, number: int) -> list[JSON]:
+def _links(machine: SimulatedMachine, number: int, subnet: JSON) -> list[JSON]:
     """The address assignment of the boot NIC."""
     if not machine.linked:
         return []
-    link: JSON = {"id": number, "mode": "auto", "subnet": machine.subnet.as_json()}
+    link: JSON = {"id": number, "mode": "auto", "subnet": subnet}
     return [link | {"ip_address": machine.ip_address} if machine.addressed else link]
 
 

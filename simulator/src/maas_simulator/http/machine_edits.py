@@ -71,7 +71,7 @@ def set_zone(call: Call) -> Answer:
     if not call.user.is_superuser:
         raise forbidden()
     zone = last(call.form, "zone")
-    if zone not in call.region.zones:
+    if call.region.tables["Zone"].named(zone) is None:
         raise refused_form({"zone": [NO_CHOICE]})
     for name in call.form.get("nodes", ()):
         if name in call.region.machines:
@@ -105,9 +105,9 @@ def _rename(call: Call, machine: SimulatedMachine, hostname: str) -> None:
 
 
 def _find_errors(call: Call, machine: SimulatedMachine, given: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
-    if given.get("zone", machine.zone) not in call.region.zones:
+    if call.region.tables["Zone"].named(given.get("zone", machine.zone)) is None:
         yield "zone", [NO_CHOICE]
-    if given.get("pool", machine.pool) not in call.region.pools:
+    if call.region.tables["ResourcePool"].named(given.get("pool", machine.pool)) is None:
         yield "pool", [NO_CHOICE]
     hostname = given.get("hostname", machine.hostname)
     if "_" in hostname:

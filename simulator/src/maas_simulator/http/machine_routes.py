@@ -1,6 +1,6 @@
 """Handlers for machines: reads, lists with filters, and all operations with their permissions."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -14,8 +14,6 @@ from maas_simulator.model.refusals import Refusal, conflict, forbidden, not_foun
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.statuses import RELEASABLE, Status
 from maas_simulator.operations import instant_operations, timed_operations
-
-Handler = Callable[[Call], Answer]
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def all_power_parameters(call: Call) -> Answer:
 
 def interfaces(call: Call) -> Answer:
     """The NICs of a machine."""
-    return Answer(interfaces_json(call.machine("Node")))
+    return Answer(interfaces_json(call.region, call.machine("Node")))
 
 
 def blockdevices(call: Call) -> Answer:
@@ -113,7 +111,7 @@ def blockdevices(call: Call) -> Answer:
 
 def interface(call: Call) -> Answer:
     """One NIC of a machine, by id."""
-    return _one("Interface", call, interfaces_json(call.machine("Node")))
+    return _one("Interface", call, interfaces_json(call.region, call.machine("Node")))
 
 
 def blockdevice(call: Call) -> Answer:

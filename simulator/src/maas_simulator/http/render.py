@@ -3,20 +3,10 @@
 from maas_simulator.http.hardware import disks_json, hardware_json, interfaces_json
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
+from maas_simulator.model.records import Record
 from maas_simulator.model.scripts import JSON, SetType, overall
 from maas_simulator.model.statuses import ScriptStatus
 from maas_simulator.state import RegionState
-
-DOMAIN: JSON = {
-    "authoritative": True,
-    "ttl": None,
-    "resource_record_count": 0,
-    "is_default": True,
-    "name": "maas",
-    "id": 0,
-    "resource_uri": f"{API}/domains/0/",
-}
-"""The only DNS domain."""
 
 TEST_KINDS = ("cpu", "memory", "network", "interface", "other")
 """Kinds of tests that never run by default and are always *Unknown* here."""
@@ -24,11 +14,11 @@ TEST_KINDS = ("cpu", "memory", "network", "interface", "other")
 
 def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
     """The machine in full."""
-    interfaces = interfaces_json(machine)
+    interfaces = interfaces_json(region, machine)
     disks = disks_json(machine)
     return {
         **_identity(region, machine),
-        **_state(machine),
+        **_state(region, machine),
         **_scripts(region, machine),
         **hardware_json(machine),
         **_never_set(),
@@ -41,36 +31,33 @@ def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
     }
 
 
-def zone_json(region: RegionState, name: str) -> JSON:
-    """An availability zone; ids count from 1 in the order of creation."""
-    number = list(region.zones).index(name) + 1
+def zone_json(region: RegionState, zone: Record) -> JSON:
+    """An availability zone."""
+    del region
+    return {**zone, "resource_uri": f"{API}/zones/{zone['name']}/"}
+
+
+def pool_json(region: RegionState, pool: Record) -> JSON:
+    """A resource pool."""
+    del region
+    return {**pool, "resource_uri": f"{API}/resourcepool/{pool['id']}/"}
+
+
+def tag_json(region: RegionState, tag: Record) -> JSON:
+    """A tag, whose id MAAS does not show."""
+    del region
+    shown = {name: value for name, value in tag.items() if name != "id"}
+    return {**shown, "resource_uri": f"{API}/tags/{tag['name']}/"}
+
+
+def domain_json(region: RegionState, domain: Record) -> JSON:
+    """A DNS domain."""
+    del region
     return {
-        "name": name,
-        "description": region.zones[name],
-        "id": number,
-        "resource_uri": f"{API}/zones/{name}/",
-    }
-
-
-def pool_json(region: RegionState, name: str) -> JSON:
-    """A resource pool; the default pool's id is 0."""
-    number = list(region.pools).index(name)
-    return {
-        "name": name,
-        "description": region.pools[name],
-        "id": number,
-        "resource_uri": f"{API}/resourcepool/{number}/",
-    }
-
-
-def tag_json(region: RegionState, name: str) -> JSON:
-    """A tag."""
-    return {
-        "name": name,
-        "definition": "//capability[@id='vmx']" if name == "kvm-capable" else "",
-        "comment": region.tags[name],
-        "kernel_opts": "",
-        "resource_uri": f"{API}/tags/{name}/",
+        **domain,
+        "is_default": domain["id"] == 0,
+        "resource_record_count": 0,
+        "resource_uri": f"{API}/domains/{domain['id']}/",
     }
 
 
@@ -85,9 +72,9 @@ def _identity(region: RegionState, machine: SimulatedMachine) -> JSON:
         "workload_annotations": {},
         "node_type": 0,
         "node_type_name": "Machine",
-        "zone": zone_json(region, machine.zone),
-        "pool": pool_json(region, machine.pool),
-        "domain": DOMAIN,
+        "zone": zone_json(region, region.tables["Zone"].get_named(machine.zone)),
+        "pool": pool_json(region, region.tables["ResourcePool"].get_named(machine.pool)),
+        "domain": domain_json(region, region.tables["Domain"][0]),
         "tag_names": list(machine.tag_names),
         "pod": machine.pod and {"id": 1, "name": machine.pod, "resource_uri": f"{API}/vm-hosts/1/"},
         "virtualmachine_id": machine.number if machine.pod else None,
@@ -95,8 +82,9 @@ def _identity(region: RegionState, machine: SimulatedMachine) -> JSON:
     }
 
 
-def _state(machine: SimulatedMachine) -> JSON:
-    gateway = machine.subnet.gateway if machine.known and machine.linked else None
+def _state(region: RegionState, machine: SimulatedMachine) -> JSON:
+    linked = machine.known and machine.linked
+    gateway = region.tables["Subnet"][machine.subnet]["gateway_ip"] if linked else None
     return {
         "status": int(machine.status),
         "status_name": machine.status_name,

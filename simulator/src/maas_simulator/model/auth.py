@@ -3,7 +3,7 @@
 import hashlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from urllib.parse import unquote
@@ -76,6 +76,8 @@ class Authenticator:
     """Finds the user of a request from its ``Authorization`` header, as MAAS 3.7 does."""
 
     users: Mapping[str, User]
+    clock: Callable[[], float] = time.time
+    """Returns the time that timestamps are compared with, in epoch seconds."""
     _nonces: set[Nonce] = field(default_factory=set)
     _expiring: list[tuple[int, Nonce]] = field(default_factory=list)
     """The same nonces as a heap by timestamp. Old ones can be forgotten, because their timestamps are rejected
@@ -105,7 +107,7 @@ class Authenticator:
             then = int(timestamp)
         except ValueError as error:
             raise Refusal(500, str(error)) from error
-        now = int(time.time())
+        now = int(self.clock())
         if now - then > MAX_AGE:
             raise _refusal(
                 f"'Expired timestamp: given {then} and now {now} has a greater difference than threshold {MAX_AGE}'",

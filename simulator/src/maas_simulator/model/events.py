@@ -55,7 +55,7 @@ class Event:
 
 @dataclass
 class EventLog:
-    """All events of the region, oldest first, and by machine. Ids are consecutive, so an id gives the index."""
+    """All events of the region, oldest first, and by machine. Ids only increase."""
 
     events: list[Event] = field(default_factory=list)
     by_machine: dict[str, list[Event]] = field(default_factory=dict)
@@ -63,10 +63,10 @@ class EventLog:
     @property
     def next_id(self) -> int:
         """The id of the next event."""
-        return FIRST_ID + len(self.events)
+        return self.events[-1].id + 1 if self.events else FIRST_ID
 
     def append(self, event: Event) -> None:
-        """Add an event whose id is ``next_id``."""
+        """Add an event, whose id is ``next_id`` or higher."""
         self.events.append(event)
         self.by_machine.setdefault(event.system_id, []).append(event)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
-from maas_simulator.model.networks import BOOT_SUBNET, RACK, Subnet
+from maas_simulator.model.networks import BOOT_NETWORK, RACK, discovered_address, own_address
 from maas_simulator.model.power import UNCONFIGURED, BmcFailure
 from maas_simulator.model.scripts import ScriptSet, SetType
 from maas_simulator.model.statuses import AT_REST, HELD, Status
@@ -103,16 +103,24 @@ class SimulatedMachine:
     status_message: str | None = None
     status_action: str | None = ""
     previous_status: Status = Status.NEW
-    subnet: Subnet = BOOT_SUBNET
-    """The subnet from which it boots and gets its addresses."""
-    place: int = 0
-    """Its number among the machines of the subnet; 0 means ``number``."""
+    subnet: int = 1
+    """The id of the subnet from which it boots and gets its addresses."""
+    discovered_address: str = ""
+    """Its address during commissioning; by default in the default boot subnet, by ``number``."""
+    own_address: str = ""
+    """Its address while it is deployed."""
+    rack: str = RACK
+    """The system id of the rack controller that switches it on and off."""
     bmc_down: BmcFailure | None = None
     """The failure of its BMC, or None."""
     plans: list[Plan] = field(default_factory=list)
     current: dict[SetType, int] = field(default_factory=dict)
     sets: list[ScriptSet] = field(default_factory=list)
     """Its script sets, oldest first."""
+
+    def __post_init__(self) -> None:
+        self.discovered_address = self.discovered_address or discovered_address(BOOT_NETWORK, self.number)
+        self.own_address = self.own_address or own_address(BOOT_NETWORK, self.number)
 
     @property
     def status_name(self) -> str:
@@ -148,17 +156,7 @@ class SimulatedMachine:
     @property
     def ip_address(self) -> str:
         """Its own address, or else the one it was discovered with."""
-        return self.subnet.assigned(self.place or self.number) if self.addressed else self.discovered_address
-
-    @property
-    def discovered_address(self) -> str:
-        """Its address during commissioning."""
-        return self.subnet.discovered(self.place or self.number)
-
-    @property
-    def rack(self) -> str:
-        """The system id of the rack controller that switches it on and off."""
-        return self.subnet.vlan.primary_rack or RACK
+        return self.own_address if self.addressed else self.discovered_address
 
     @property
     def mac_addresses(self) -> tuple[str, ...]:

@@ -1,144 +1,98 @@
-"""The region's network: fabrics, VLANs and the three subnets."""
+"""The networks of a new region: fabrics, VLANs, subnets and their ranges of addresses, as records."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
-from ipaddress import IPv4Address
-from typing import Final
+from ipaddress import IPv4Network
+from typing import Any, Final
 
-from maas_simulator.model.scripts import JSON
+from maas_simulator.model.records import Record, Tables
 
 API: Final = "/MAAS/api/2.0"
 RACK: Final = "bwdhs4"
 """The system id of the rack controller of the boot subnet."""
+BOOT_NETWORK: Final = IPv4Network("10.10.0.0/24")
+"""The subnet from which machines boot and get their addresses, unless the world defines others. Its id is 1."""
+PLACES: Final = 54
+"""How many machines every 256 addresses of a subnet have room for."""
+
+_VLAN: Final[Record] = {
+    **dict.fromkeys(("space", "primary_rack", "secondary_rack", "relay_vlan")),
+    "name": "untagged",
+    "description": "",
+    "vid": 0,
+    "mtu": 1500,
+    "dhcp_on": False,
+}
+_SUBNET: Final[Record] = {
+    **dict.fromkeys(("allow_dns", "allow_proxy", "managed"), True),
+    "description": "",
+    "rdns_mode": 2,
+    "gateway_ip": None,
+    "active_discovery": False,
+    **{name: [] for name in ("dns_servers", "disabled_boot_architectures")},
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Vlan:
-    """A VLAN. MAAS creates a fabric with an untagged VLAN for every NIC on an unknown network."""
-
-    id: int
-    fabric_id: int
-    fabric: str
-    name: str = "untagged"
-    vid: int = 0
-    primary_rack: str | None = None
-
-    def as_json(self) -> JSON:
-        """The VLAN as it is shown alone, and inside interfaces and subnets."""
-        return {
-            "vid": self.vid,
-            "mtu": 1500,
-            "dhcp_on": self.primary_rack is not None,
-            "external_dhcp": None,
-            "relay_vlan": None,
-            "space": "undefined",
-            "fabric_id": self.fabric_id,
-            "secondary_rack": None,
-            "name": self.name,
-            "fabric": self.fabric,
-            "primary_rack": self.primary_rack,
-            "id": self.id,
-            "resource_uri": f"{API}/vlans/{self.id}/",
-        }
+def add_fabric(tables: Tables, name: str | None = None, **vlan: Any) -> Record:
+    """Add a fabric with its untagged VLAN, and return the VLAN."""
+    fabric = tables["Fabric"].add(name=name, description="", class_type=None)
+    fabric["name"] = name or f"fabric-{fabric['id']}"
+    return add_vlan(tables, fabric=fabric["id"], **vlan)
 
 
-@dataclass(frozen=True, slots=True)
-class Subnet:
-    """A subnet. ``network`` has the first three bytes of its first address; ``prefix`` is 24 at most.
+def add_vlan(tables: Tables, **vlan: Any) -> Record:
+    """Add a VLAN to a fabric."""
+    return tables["VLAN"].add(**{**_VLAN, **vlan})
 
-    Of every 256 addresses, 100 are for discovered machines and 55 for deployed ones.
+
+def add_boot_subnet(tables: Tables, name: str, network: IPv4Network, vlan: int, gateway: str) -> Record:
+    """Add a subnet from which machines boot, with its ranges.
+
+    Of every 256 addresses, 100 are dynamic, for discovered machines, and 55 are for deployed ones.
     """
-
-    id: int
-    name: str
-    network: str
-    vlan: Vlan
-    gateway: str | None = None
-    prefix: int = 24
-
-    @property
-    def cidr(self) -> str:
-        """The CIDR, such as ``10.10.0.0/24``."""
-        return f"{self.network}.0/{self.prefix}"
-
-    @property
-    def size(self) -> int:
-        """The number of host addresses."""
-        return 256 * self.blocks - 2
-
-    @property
-    def blocks(self) -> int:
-        """The number of blocks of 256 addresses."""
-        return 1 << (24 - self.prefix)
-
-    @property
-    def room(self) -> int:
-        """The number of machines that the subnet has addresses for."""
-        return 54 * self.blocks
-
-    @property
-    def reserved(self) -> frozenset[int]:
-        """The numbers of addresses that machines do not get: the first nine, the dynamic range and the gateway."""
-        gateway = {self.size} if self.gateway else set()
-        return frozenset({*range(1, 10), *range(100 * self.blocks, 200 * self.blocks), *gateway})
-
-    def discovered(self, number: int) -> str:
-        """The dynamic address of a discovered machine, by its number in the subnet, from 1."""
-        return self.address(100 * self.blocks + number)
-
-    def assigned(self, number: int) -> str:
-        """The machine's own address while it is deployed."""
-        return self.address(200 * self.blocks + number)
-
-    def address(self, number: int) -> str:
-        """An address by its number in the subnet."""
-        return str(_first(self.network) + number)
-
-    def as_json(self) -> JSON:
-        """The subnet as it is shown alone, and inside interfaces."""
-        return {
-            "name": self.name,
-            "description": "",
-            "vlan": self.vlan.as_json(),
-            "cidr": self.cidr,
-            "rdns_mode": 2,
-            "gateway_ip": self.gateway,
-            "dns_servers": [self.gateway] if self.gateway else [],
-            "allow_dns": True,
-            "allow_proxy": True,
-            "active_discovery": False,
-            "managed": True,
-            "disabled_boot_architectures": [],
-            "space": "undefined",
-            "id": self.id,
-            "resource_uri": f"{API}/subnets/{self.id}/",
-        }
+    subnet = add_subnet(tables, name=name, cidr=str(network), vlan=vlan, gateway_ip=gateway, dns_servers=[gateway])
+    blocks = _blocks(network)
+    for kind, first, last in (("reserved", 1, 9), ("dynamic", 100 * blocks, 200 * blocks - 1)):
+        ends = {"start_ip": str(network[first]), "end_ip": str(network[last])}
+        tables["IPRange"].add(subnet=subnet["id"], type=kind, **ends, user=None, comment="")
+    return subnet
 
 
-@cache
-def _first(network: str) -> IPv4Address:
-    return IPv4Address(f"{network}.0")
+def add_subnet(tables: Tables, **subnet: Any) -> Record:
+    """Add a subnet to a VLAN."""
+    return tables["Subnet"].add(**{**_SUBNET, **subnet})
 
 
-BOOT_VLAN: Final = Vlan(5001, 0, "fabric-0", primary_rack=RACK)
-BMC_VLAN: Final = Vlan(5002, 1, "bmc-fabric")
-STORAGE_VLAN: Final = Vlan(5003, 0, "fabric-0", "storage", 100)
-BOOT_SUBNET: Final = Subnet(1, "pxe", "10.10.0", BOOT_VLAN, "10.10.0.254")
-"""The subnet from which machines boot and get their addresses, unless the world defines others."""
-SUBNETS: Final = (
-    BOOT_SUBNET,
-    Subnet(2, "bmc", "10.20.0", BMC_VLAN),
-    Subnet(3, "storage", "10.30.0", STORAGE_VLAN),
-)
+def add_default_networks(tables: Tables) -> None:
+    """Add three subnets: for booting, for BMCs and for storage. Machines have addresses in the first."""
+    boot = add_fabric(tables, dhcp_on=True, primary_rack=RACK)
+    bmc = add_fabric(tables, "bmc-fabric")
+    storage = add_vlan(tables, fabric=0, name="storage", vid=100)
+    add_boot_subnet(tables, "pxe", BOOT_NETWORK, boot["id"], str(BOOT_NETWORK[254]))
+    add_subnet(tables, name="bmc", cidr="10.20.0.0/24", vlan=bmc["id"])
+    add_subnet(tables, name="storage", cidr="10.30.0.0/24", vlan=storage["id"])
 
 
-def lone_vlan(fabric_id: int) -> Vlan:
-    """The VLAN of a fabric that MAAS created for one NIC. Their ids start at 2, after the two given fabrics."""
-    return Vlan(5002 + fabric_id, fabric_id, f"fabric-{fabric_id}")
+def vlan_of_fabric(tables: Tables, fabric_id: int) -> Record:
+    """Return the untagged VLAN of a fabric. MAAS adds both for a NIC on an unknown network."""
+    if fabric_id not in tables["Fabric"]:
+        tables["Fabric"].add(id=fabric_id, name=f"fabric-{fabric_id}", description="", class_type=None)
+        return add_vlan(tables, fabric=fabric_id)
+    return tables["VLAN"].where(fabric=fabric_id, vid=0)[0]
 
 
-def vlans(subnets: Iterable[Subnet], fabric_ids: Iterable[int]) -> list[Vlan]:
-    """The VLANs of these subnets and fabrics, sorted by fabric and VLAN name as in MAAS."""
-    every = {subnet.vlan for subnet in subnets} | {lone_vlan(fabric_id) for fabric_id in fabric_ids}
-    return sorted(every, key=lambda vlan: (vlan.fabric, vlan.name))
+def places(network: IPv4Network) -> int:
+    """Return the number of machines that a boot subnet has room for."""
+    return PLACES * _blocks(network)
+
+
+def discovered_address(network: IPv4Network, place: int) -> str:
+    """Return the dynamic address of a discovered machine, by its place in the subnet, from 1."""
+    return str(network.network_address + 100 * _blocks(network) + place)
+
+
+def own_address(network: IPv4Network, place: int) -> str:
+    """Return the machine's own address while it is deployed."""
+    return str(network.network_address + 200 * _blocks(network) + place)
+
+
+def _blocks(network: IPv4Network) -> int:
+    return network.num_addresses // 256

@@ -41,6 +41,9 @@ class RegionOfRun(Protocol):
         """Return the script set of the machine's latest run of this kind."""
         ...
 
+    def store_networks(self, machine: SimulatedMachine) -> None:
+        """Add fabrics for the machine's NICs on unknown networks."""
+
     def image_deployed(self, machine: SimulatedMachine) -> None:
         """Record that the machine's image was deployed now."""
 

@@ -135,6 +135,7 @@ def pass_script(result: ScriptResult) -> Action:
 
     def act(run: Run) -> None:
         if result.name == LAYOUT_SCRIPT:
+            run.region.store_networks(run.machine)
             _store_hardware(run.machine)
         result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
         finish_script(run, result, PASSED)

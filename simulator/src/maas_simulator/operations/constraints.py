@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from maas_simulator.model.forms import Form, each
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.networks import vlans
 from maas_simulator.model.refusals import invalid, not_simulated
 from maas_simulator.operations.labelled_constraints import LINK_SPEED, Labelled, interfaces, storage
 from maas_simulator.state import RegionState
@@ -13,7 +12,7 @@ ARCHITECTURES = ("amd64/generic", "arm64/generic")
 NOT_CONSTRAINTS = frozenset(
     {"op", "dry_run", "verbose", "comment", "agent_name", "bridge_all", "bridge_type", "bridge_stp", "bridge_fd"}
 )
-LABELLED: Mapping[str, Callable[[str], Labelled]] = {"storage": storage, "interfaces": interfaces}
+LABELLED: Mapping[str, Callable[[RegionState, str], Labelled]] = {"storage": storage, "interfaces": interfaces}
 
 Test = Callable[[SimulatedMachine], bool]
 
@@ -23,7 +22,7 @@ class Constraints:
 
     def __init__(self, region: RegionState, form: Form) -> None:
         self.given = {name: each(form, name) for name in form if name not in NOT_CONSTRAINTS}
-        self._labelled = {name: LABELLED[name](form[name][-1]) for name in self.given if name in LABELLED}
+        self._labelled = {name: LABELLED[name](region, form[name][-1]) for name in self.given if name in LABELLED}
         self._tests = [_test(region, name, values) for name, values in self.given.items() if name not in LABELLED]
 
     def meets(self, machine: SimulatedMachine) -> bool:
@@ -128,21 +127,27 @@ def _link_speed(region: RegionState, values: list[str]) -> Test:
 
 def _fabrics(region: RegionState, values: list[str]) -> Test:
     """Match fabrics by name or id. Several are not simulated, because MAAS's handling of them was not recorded."""
-    fabrics = {fabric for machine in region.machines.values() for fabric in machine.fabrics}
-    known = {(vlan.fabric, vlan.fabric_id) for vlan in vlans(region.subnets, fabrics)}
-    wanted = {number for name, number in known for value in values if value in (name, str(number))}
+    fabrics = region.tables["Fabric"].values()
+    wanted = {each["id"] for each in fabrics for value in values if value in (each["name"], str(each["id"]))}
     if len(values) != 1 or not wanted:
         raise not_simulated("allocating by several fabrics, or by one that does not exist")
-    return lambda machine: machine.known and wanted <= {machine.subnet.vlan.fabric_id, *machine.fabrics}
+    boots = {
+        subnet["id"]: region.tables["VLAN"][subnet["vlan"]]["fabric"] for subnet in region.tables["Subnet"].values()
+    }
+    return lambda machine: machine.known and wanted <= {boots[machine.subnet], *machine.fabrics}
 
 
 def _subnets(region: RegionState, values: list[str]) -> Test:
     """Match subnets by id, name or ``cidr:``. A machine has addresses in one subnet."""
-    forms = {each.id: (str(each.id), each.name, f"name:{each.name}", f"cidr:{each.cidr}") for each in region.subnets}
-    wanted = [number for number, known in forms.items() for value in values if value in known]
+    wanted = [
+        each["id"]
+        for each in region.tables["Subnet"].values()
+        for value in values
+        if value in (str(each["id"]), each["name"], f"name:{each['name']}", f"cidr:{each['cidr']}")
+    ]
     if len(values) != 1 or not wanted:
         raise not_simulated("allocating by several subnets, by a space, or by a subnet that does not exist")
-    return lambda machine: machine.known and machine.linked and wanted == [machine.subnet.id]
+    return lambda machine: machine.known and machine.linked and wanted == [machine.subnet]
 
 
 _CONSTRAINTS: dict[str, Callable[[RegionState, list[str]], Test]] = {
@@ -166,14 +171,14 @@ _CONSTRAINTS: dict[str, Callable[[RegionState, list[str]], Test]] = {
 
 def check_tags(region: RegionState, field: str, values: list[str]) -> None:
     """Raise a 400 for an unknown tag, with quotes as in MAAS."""
-    unknown = [value for value in values if value not in region.tags]
+    unknown = [value for value in values if region.tables["Tag"].named(value) is None]
     if unknown:
         raise invalid(field, f"No such tag(s): {', '.join(repr(value) for value in unknown)}.")
 
 
 def check_names(region: RegionState, field: str, values: list[str]) -> None:
     """Raise a 400 for an unknown zone or pool, without quotes as in MAAS."""
-    known = region.zones if field.endswith("zone") else region.pools
-    unknown = [value for value in values if value not in known]
+    known = region.tables["Zone" if field.endswith("zone") else "ResourcePool"]
+    unknown = [value for value in values if known.named(value) is None]
     if unknown:
         raise invalid(field, f"No such {field.removeprefix('not_in_')}(s): {', '.join(unknown)}.")

@@ -7,8 +7,10 @@ from itertools import permutations
 from typing import Final
 
 from maas_simulator.model.machines import GIGABYTE, Disk, SimulatedMachine
-from maas_simulator.model.networks import lone_vlan
+from maas_simulator.model.networks import vlan_of_fabric
+from maas_simulator.model.records import Tables
 from maas_simulator.model.refusals import invalid, not_simulated
+from maas_simulator.state import RegionState
 
 Found = dict[str, list[int]]
 """Ids by label."""
@@ -32,8 +34,9 @@ class _WantedDisk:
         return disk.size >= self.size and self.tags <= set(disk.tags)
 
 
-def storage(text: str) -> Labelled:
+def storage(region: RegionState, text: str) -> Labelled:
     """Parse ``root:50(ssd),data:100``: a separate disk per label, with a minimum size in GB and with these tags."""
+    del region
     if _DISKS.fullmatch(text) is None:
         raise invalid("storage", f'Malformed storage constraint, "{text}".')
     wanted = [
@@ -53,7 +56,7 @@ def storage(text: str) -> Labelled:
     return find
 
 
-def interfaces(text: str) -> Labelled:
+def interfaces(region: RegionState, text: str) -> Labelled:
     """Parse ``lan:fabric=fabric-0,vid=0;wan:name=eno2``: all NICs that meet the conditions of each label."""
     wanted: dict[str, dict[str, str]] = {}
     for part in filter(None, text.split(";")):
@@ -61,7 +64,7 @@ def interfaces(text: str) -> Labelled:
         wanted[label] = dict(_pair(pair) for pair in pairs.split(","))
 
     def find(machine: SimulatedMachine) -> Found | None:
-        nics = list(_nics(machine))
+        nics = list(_nics(region.tables, machine))
         found = {
             label: [number for number, nic in nics if all(_holds(nic, *pair) for pair in pairs.items())]
             for label, pairs in wanted.items()
@@ -87,19 +90,20 @@ def _holds(nic: Mapping[str, str], key: str, value: str) -> bool:
 _KEYS: Final = frozenset({"name", "fabric", "vid", "subnet", "subnet_cidr", "link_speed"})
 
 
-def _nics(machine: SimulatedMachine) -> Iterator[tuple[int, Mapping[str, str]]]:
+def _nics(tables: Tables, machine: SimulatedMachine) -> Iterator[tuple[int, Mapping[str, str]]]:
     """The ids and properties of the NICs that MAAS knows. Only the first has addresses."""
-    vlans = [machine.subnet.vlan, *(lone_vlan(fabric) for fabric in machine.fabrics)] if machine.known else []
-    for index, vlan in enumerate(vlans):
+    subnet = tables["Subnet"][machine.subnet]
+    vlans = [tables["VLAN"][subnet["vlan"]], *(vlan_of_fabric(tables, fabric) for fabric in machine.fabrics)]
+    for index, vlan in enumerate(vlans if machine.known else []):
         linked = index == 0 and machine.linked
         yield (
             machine.number * 10 + index,
             {
                 "name": f"eno{index + 1}",
-                "fabric": vlan.fabric,
-                "vid": str(vlan.vid),
-                "subnet": machine.subnet.name if linked else "",
-                "subnet_cidr": machine.subnet.cidr if linked else "",
+                "fabric": tables["Fabric"][vlan["fabric"]]["name"],
+                "vid": str(vlan["vid"]),
+                "subnet": subnet["name"] if linked else "",
+                "subnet_cidr": subnet["cidr"] if linked else "",
                 "link_speed": str(LINK_SPEED),
             },
         )

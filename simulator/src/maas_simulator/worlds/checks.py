@@ -1,6 +1,6 @@
 """Errors of a world file, and checks of its names."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.region import SimulatedRegion
@@ -33,7 +33,7 @@ def check_unique(place: Place, key: str, values: Sequence[str]) -> None:
         raise WorldError((*place, duplicate, key), f"the name {values[duplicate]} is taken; names must be unique")
 
 
-def check_known(place: Place, kind: str, name: str, known: Mapping[str, object]) -> None:
+def check_known(place: Place, kind: str, name: str, known: Collection[str]) -> None:
     """Raise a :class:`WorldError` for a name that does not exist."""
     if name not in known:
         raise WorldError(place, f"there is no {kind} {name!r}; known: {', '.join(known)}")

@@ -7,7 +7,7 @@ from math import ceil
 
 from maas_simulator.model.auth import User
 from maas_simulator.model.machines import GIGABYTE, Disk, SimulatedMachine
-from maas_simulator.model.networks import BOOT_SUBNET, RACK
+from maas_simulator.model.networks import BOOT_NETWORK, RACK, places
 from maas_simulator.model.statuses import Status
 from maas_simulator.region import SimulatedRegion
 from maas_simulator.worlds.history import add_history
@@ -47,7 +47,7 @@ def generated_region(
     """
     subnets = [
         SubnetOfWorld(name=f"pxe-{number + 1}", cidr=IPv4Network(f"10.{64 + number}.0.0/16"), rack=f"rack{number + 1}")
-        for number in range(ceil(count / FULL) if count > BOOT_SUBNET.room else 0)
+        for number in range(ceil(count / FULL) if count > places(BOOT_NETWORK) else 0)
     ]
     machines = MachinesOfWorld(
         hostname="node{:04}",

@@ -16,7 +16,16 @@ from maas_simulator.model.faults import Fault
 from maas_simulator.model.forms import IMAGES
 from maas_simulator.model.images import Images
 from maas_simulator.model.machines import GIGABYTE, Disk, Rack, SimulatedMachine
-from maas_simulator.model.networks import BOOT_SUBNET, RACK, Subnet, Vlan
+from maas_simulator.model.networks import (
+    RACK,
+    add_boot_subnet,
+    add_fabric,
+    discovered_address,
+    own_address,
+    places,
+)
+from maas_simulator.model.organisation import set_pools, set_tags, set_zones
+from maas_simulator.model.records import Record
 from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, WIPE_DISKS
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant
@@ -87,12 +96,11 @@ class SubnetOfWorld(Input):
             raise ValueError(f"gateway must be a host address in {self.cidr}; it was {self.gateway}")
         return self
 
-    def build(self, number: int) -> Subnet:
-        """Build the subnet; ``number`` counts from 1."""
-        network = str(self.cidr.network_address).rpartition(".")[0]
+    def add_to(self, region: SimulatedRegion) -> None:
+        """Add the subnet with its own fabric."""
+        vlan = add_fabric(region.tables, dhcp_on=True, primary_rack=self.rack)
         gateway = self.gateway or self.cidr.broadcast_address - 1
-        vlan = Vlan(5000 + number, number - 1, f"fabric-{number - 1}", primary_rack=self.rack)
-        return Subnet(number, self.name, network, vlan, str(gateway), self.cidr.prefixlen)
+        add_boot_subnet(region.tables, self.name, self.cidr, vlan["id"], str(gateway))
 
 
 class DiskOfWorld(Input):
@@ -239,12 +247,10 @@ class World(Input):
         return [User(user.name, user.superuser, user.password) for user in self.users]
 
     def _configure(self, region: SimulatedRegion) -> None:
-        if self.zones is not None:
-            region.zones = {"default": "", **_described(self.zones)}
-        if self.pools is not None:
-            region.pools = {"default": "Default pool", **_described(self.pools)}
-        if self.tags is not None:
-            region.tags = _described(self.tags)
+        tables = region.tables
+        for fill, described in ((set_zones, self.zones), (set_pools, self.pools), (set_tags, self.tags)):
+            if described is not None:
+                fill(tables, described)
         if (script := next((name for name in self.release_scripts if name in BUILT_IN), None)) is not None:
             raise WorldError(
                 ("release_scripts", script), "MAAS has a script with this name already; choose another name"
@@ -260,7 +266,10 @@ class World(Input):
         region.images = Images(region.schedule, self.images)
         self._check_subnets(region)
         if self.subnets:
-            region.subnets = tuple(subnet.build(number) for number, subnet in enumerate(self.subnets, 1))
+            for kind in ("Fabric", "VLAN", "Subnet", "IPRange"):
+                tables.clear_table(kind)
+            for subnet in self.subnets:
+                subnet.add_to(region)
         else:
             check_known(("racks",), "rack controller of the default subnet", RACK, region.racks)
 
@@ -276,30 +285,34 @@ class World(Input):
                     )
 
     def _build_machines(self, region: SimulatedRegion) -> Iterator[SimulatedMachine]:
-        subnets = {subnet.name: subnet for subnet in (region.subnets if self.subnets else (BOOT_SUBNET,))}
-        places: Counter[str] = Counter()
+        table = region.tables["Subnet"]
+        subnets = {subnet["name"]: subnet for subnet in (table.values() if self.subnets else [table[1]])}
+        taken: Counter[str] = Counter()
         number = 0
         for index, group in enumerate(self.machines):
             place: Place = ("machines", index)
             _check_names(place, group, region, subnets)
-            for machine in _group(group, number, subnets, next(user.name for user in self.users if user.superuser)):
+            owner = group.owner or next(user.name for user in self.users if user.superuser)
+            for machine, subnet in _group(group, number, subnets, owner):
                 number += 1
                 check_new(place, machine, region)
-                places[machine.subnet.name] += 1
-                machine.place = places[machine.subnet.name]
-                if machine.place > machine.subnet.room:
-                    subnet = machine.subnet
+                network = IPv4Network(subnet["cidr"])
+                taken[subnet["name"]] += 1
+                if taken[subnet["name"]] > places(network):
                     raise WorldError(
                         place,
-                        f"subnet {subnet.name} ({subnet.cidr}) has room for {subnet.room} machines; add a subnet",
+                        f"subnet {subnet['name']} ({network}) has room for {places(network)} machines; add a subnet",
                     )
+                machine.subnet, machine.rack = subnet["id"], region.tables["VLAN"][subnet["vlan"]]["primary_rack"]
+                machine.discovered_address = discovered_address(network, taken[subnet["name"]])
+                machine.own_address = own_address(network, taken[subnet["name"]])
                 yield machine
 
 
 def _group(
-    group: MachinesOfWorld, before: int, subnets: Mapping[str, Subnet], superuser: str
-) -> Iterator[SimulatedMachine]:
-    """Build the machines of a group; ``before`` is the number of machines in earlier groups."""
+    group: MachinesOfWorld, before: int, subnets: Mapping[str, Record], owner: str
+) -> Iterator[tuple[SimulatedMachine, Record]]:
+    """Build the machines of a group, with their subnets; ``before`` is the number of machines in earlier groups."""
     disks = tuple(Disk(disk.name, int(disk.size * GIGABYTE), disk.tags) for disk in group.disks)
     tags = [tuple(each) for each in group.tags if not isinstance(each, str)]
     dealt = zip(
@@ -315,7 +328,7 @@ def _group(
     )
     for index, (status, zone, pool, subnet, tag_names, architecture, cpu_count, memory) in enumerate(dealt, 1):
         number = before + index
-        yield SimulatedMachine(
+        machine = SimulatedMachine(
             group.system_id or f"m{number:05}",
             group.hostname.format(index),
             number,
@@ -330,12 +343,12 @@ def _group(
             description=group.description,
             power_type=group.power_type,
             power_state="unknown" if status == "New" or not group.power_type else "off",
-            owner=(group.owner or superuser) if status in OWNED else None,
+            owner=owner if status in OWNED else None,
             locked=group.locked,
             known=status != "New",
             status_action=None if status == "New" else "",
-            subnet=subnets[subnet],
         )
+        yield machine, subnets[subnet]
 
 
 def _distribute(what: str, options: Sequence[T], count: int) -> Sequence[T]:
@@ -354,18 +367,14 @@ def _shares(status: Mapping[StatusName, int]) -> list[StatusName]:
     return [name for name, share in status.items() for _ in range(share)]
 
 
-def _described(names: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: description or "" for name, description in names.items()}
-
-
-def _check_names(place: Place, group: MachinesOfWorld, region: SimulatedRegion, subnets: Mapping[str, Subnet]) -> None:
+def _check_names(place: Place, group: MachinesOfWorld, region: SimulatedRegion, subnets: Mapping[str, Record]) -> None:
     for zone in _as_list(group.zone):
-        check_known((*place, "zone"), "zone", zone, region.zones)
+        check_known((*place, "zone"), "zone", zone, region.tables["Zone"].names)
     for pool in _as_list(group.pool):
-        check_known((*place, "pool"), "resource pool", pool, region.pools)
+        check_known((*place, "pool"), "resource pool", pool, region.tables["ResourcePool"].names)
     for subnet in _as_list(group.subnet or []):
         check_known((*place, "subnet"), "subnet", str(subnet), subnets)
     for tag in (tag for each in group.tags for tag in ([each] if isinstance(each, str) else each)):
-        check_known((*place, "tags"), "tag", tag, region.tags)
+        check_known((*place, "tags"), "tag", tag, region.tables["Tag"].names)
     if group.owner is not None:
         check_known((*place, "owner"), "user", group.owner, region.users)

@@ -154,12 +154,12 @@ def toggle_lock(region: MaasRegion) -> None:
 
 def move_to_pool(region: MaasRegion) -> None:
     machine = region.machine("node01")
-    machine.pool = next(each for each in region.pools if each != machine.pool)
+    machine.pool = next(each for each in region.tables["ResourcePool"].names if each != machine.pool)
 
 
 def move_to_zone(region: MaasRegion) -> None:
     machine = region.machine("node01")
-    machine.zone = next(each for each in region.zones if each != machine.zone)
+    machine.zone = next(each for each in region.tables["Zone"].names if each != machine.zone)
 
 
 MACHINE_CHANGES: Final = (own_by_another, change_status, toggle_lock, move_to_pool, move_to_zone)

@@ -97,7 +97,7 @@ async def allocated(region: MaasRegion, **rules: Any) -> list[str]:
 async def test_maas_chooses_no_machine_with_a_protected_tag() -> None:
     region = MaasRegion()
     everything = await allocated(MaasRegion())
-    region.tags["protected"] = "Not to be changed"
+    region.add_tag("protected", "Not to be changed")
     region.machine("node01").tag_names = ("protected",)
 
     assert "node01" in everything

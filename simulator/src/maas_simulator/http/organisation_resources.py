@@ -1,0 +1,121 @@
+"""The resources that machines refer to by name: zones, resource pools, tags and DNS domains."""
+
+from collections.abc import Callable
+from typing import Final
+
+from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.render import domain_json, machine_json, pool_json, tag_json, zone_json
+from maas_simulator.http.resources import Resource, by_name, refuse_default
+from maas_simulator.model.fields import Field, RecordForm, boolean, text, whole
+from maas_simulator.model.records import Record
+from maas_simulator.model.refusals import Refusal, not_simulated
+
+NAME: Final = text(256, r"\w([ \w-]*\w)?")
+
+
+def _rename(field: str) -> Callable[[Call, Record, Record], None]:
+    """Change a name in the machines, which store the names of their zone and pool."""
+
+    def rename(call: Call, record: Record, before: Record) -> None:
+        for machine in call.region.machines.values():
+            if getattr(machine, field) == before["name"]:
+                setattr(machine, field, record["name"])
+
+    return rename
+
+
+def _check_zone_deletion(call: Call, zone: Record) -> None:
+    if zone["name"] == "default":
+        raise Refusal(400, "This zone is the default zone, it cannot be deleted.")
+    _rename("zone")(call, {"name": "default"}, zone)
+
+
+def _check_pool_deletion(call: Call, pool: Record) -> None:
+    if pool["id"] == 0:
+        raise Refusal(400, "This pool is the default pool, it cannot be deleted.")
+    if any(machine.pool == pool["name"] for machine in call.region.machines.values()):
+        raise Refusal(400, "Pool has machines in it, it cannot be deleted.")
+
+
+ZONES: Final = Resource(
+    "Zone",
+    "zones/",
+    "zones/{name}/",
+    zone_json,
+    form=RecordForm("Zone", (Field("name", NAME, required=True, unique=True), Field("description", text()))),
+    find=by_name,
+    order=lambda zone: zone["name"],
+    after_update=_rename("zone"),
+    before_delete=_check_zone_deletion,
+    deletes_unknown=True,
+)
+POOLS: Final = Resource(
+    "ResourcePool",
+    "resourcepools/",
+    "resourcepool/{id}/",
+    pool_json,
+    form=RecordForm("Resource pool", (Field("name", NAME, required=True, unique=True), Field("description", text()))),
+    order=lambda pool: pool["name"],
+    after_update=_rename("pool"),
+    before_delete=_check_pool_deletion,
+)
+
+
+def tagged(call: Call) -> Answer:
+    """The machines with a tag that the user may see, in full."""
+    name, region = TAGS.get(call)["name"], call.region
+    found = [machine for machine in region.machines.values() if name in machine.tag_names and call.sees(machine)]
+    return Answer([machine_json(region, machine) for machine in found])
+
+
+def _check_definition(call: Call, tag: Record) -> None:
+    if tag["definition"]:
+        del call.region.tables["Tag"][tag["id"]]
+        raise not_simulated("tags with a definition")
+
+
+def _rename_tag(call: Call, tag: Record, before: Record) -> None:
+    for machine in call.region.machines.values():
+        machine.tag_names = tuple(tag["name"] if name == before["name"] else name for name in machine.tag_names)
+
+
+def _remove_tag(call: Call, tag: Record) -> None:
+    for machine in call.region.machines.values():
+        machine.tag_names = tuple(name for name in machine.tag_names if name != tag["name"])
+
+
+TAGS: Final = Resource(
+    "Tag",
+    "tags/",
+    "tags/{name}/",
+    tag_json,
+    form=RecordForm(
+        "Tag",
+        (
+            Field("name", text(256, r"[\w.-]+"), required=True, unique=True),
+            Field("comment", text()),
+            Field("definition", text()),
+            Field("kernel_opts", text()),
+        ),
+    ),
+    find=by_name,
+    after_create=_check_definition,
+    after_update=_rename_tag,
+    before_delete=_remove_tag,
+    more_one={("GET", "machines"): tagged},
+)
+DOMAINS: Final = Resource(
+    "Domain",
+    "domains/",
+    "domains/{id}/",
+    domain_json,
+    form=RecordForm(
+        "Domain",
+        (
+            Field("name", text(255), required=True, unique=True),
+            Field("authoritative", boolean, default=True),
+            Field("ttl", whole(), default=None),
+        ),
+    ),
+    before_delete=refuse_default("domain", lambda domain: domain["id"] == 0),
+)

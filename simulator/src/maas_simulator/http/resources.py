@@ -1,0 +1,162 @@
+"""Resources: a collection of records with its form, view and permissions as data, and the endpoints that it makes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
+from maas_simulator.model.fields import RecordForm, find
+from maas_simulator.model.records import Record, Table
+from maas_simulator.model.refusals import Refusal, forbidden, not_found
+from maas_simulator.model.scripts import JSON
+from maas_simulator.state import RegionState
+
+View = Callable[[RegionState, Record], JSON]
+Handlers = Mapping[tuple[str, str | None], Handler]
+DELETED = Answer(text="", status=204, content_type="text/plain")
+
+
+def by_id(call: Call, table: Table, name: str) -> Record | None:
+    """Find an object by its id."""
+    del call
+    return find(table, name)
+
+
+def by_name(call: Call, table: Table, name: str) -> Record | None:
+    """Find an object by its name."""
+    del call
+    return table.named(name)
+
+
+def by_id_or_name(call: Call, table: Table, name: str) -> Record | None:
+    """Find an object by its id, its name, or ``name:`` with its name."""
+    return by_id(call, table, name) or table.named(name.removeprefix("name:"))
+
+
+def no_change(call: Call, record: Record) -> None:
+    """Do nothing more than MAAS stores."""
+    del call, record
+
+
+def not_deletable(call: Call, record: Record) -> None:
+    """Stand for a ``DELETE`` that does not exist."""
+    del call, record
+
+
+NO_FORM: Final = RecordForm("", ())
+"""Stands for a ``POST`` and a ``PUT`` that do not exist."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A collection in the API: ``GET`` and ``POST`` on ``many``, ``GET``, ``PUT`` and ``DELETE`` on ``one``.
+
+    Everybody reads; only superusers write. MAAS checks in this order: whether the object exists, the permission, the
+    form, and what depends on the object. Without a ``form`` nothing is created or changed. ``more_many`` and
+    ``more_one`` have the operations, and methods that differ.
+    """
+
+    kind: str
+    """The name of the table, and of the object in a 404."""
+    many: str
+    """The path of the list; empty if the API has no list of its own."""
+    one: str
+    view: View
+    form: RecordForm = NO_FORM
+    find: Callable[[Call, Table, str], Record | None] = by_id
+    order: Callable[[Record], Any] = lambda record: record["id"]
+    shown: Callable[[Call, Record], bool] = lambda _call, _record: True
+    """Whether a user sees the object in the list."""
+    after_create: Callable[[Call, Record], None] = no_change
+    after_update: Callable[[Call, Record, Record], None] = lambda _call, _record, _before: None
+    """Gets the object as it is now, and as it was."""
+    before_delete: Callable[[Call, Record], None] = no_change
+    """Raises a ``Refusal`` if the object cannot be deleted; else removes what depends on it."""
+    deletes_unknown: bool = False
+    """Whether deleting an unknown object succeeds."""
+    superuser_reads: bool = False
+    more_many: Handlers = field(default_factory=dict)
+    more_one: Handlers = field(default_factory=dict)
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """The endpoints of the list and of one object."""
+        many: dict[tuple[str, str | None], Handler] = {("GET", None): self.list}
+        one: dict[tuple[str, str | None], Handler] = {("GET", None): self.read}
+        if self.form is not NO_FORM:
+            many["POST", None], one["PUT", None] = self.create, self.update
+        if self.before_delete is not not_deletable:
+            one["DELETE", None] = self.delete
+        if self.many:
+            yield Endpoint(f"{self.kind}s", self.many, {**many, **self.more_many})
+        yield Endpoint(self.kind, self.one, {**one, **self.more_one})
+
+    def table(self, call: Call) -> Table:
+        """The objects."""
+        return call.region.tables[self.kind]
+
+    def get(self, call: Call) -> Record:
+        """The object in the path; 404 if there is none."""
+        found = self.find(call, self.table(call), call.parts[-1])
+        if found is None:
+            raise not_found(self.kind)
+        return found
+
+    def get_to_change(self, call: Call) -> Record:
+        """The object in the path, if the user may change it."""
+        found = self.get(call)
+        check_superuser(call)
+        return found
+
+    def list(self, call: Call) -> Answer:
+        """All objects that the user may see."""
+        if self.superuser_reads:
+            check_superuser(call)
+        found = sorted(self.table(call).values(), key=self.order)
+        return Answer([self.view(call.region, record) for record in found if self.shown(call, record)])
+
+    def read(self, call: Call) -> Answer:
+        """One object."""
+        return Answer(self.view(call.region, self.get(call)))
+
+    def create(self, call: Call) -> Answer:
+        """Create an object, for superusers."""
+        check_superuser(call)
+        table = self.table(call)
+        record = table.add(**self.form.clean(call.region.tables, call.form, table))
+        self.after_create(call, record)
+        return Answer(self.view(call.region, record))
+
+    def update(self, call: Call) -> Answer:
+        """Change an object, for superusers."""
+        record = self.get_to_change(call)
+        before = dict(record)
+        record.update(self.form.clean(call.region.tables, call.form, self.table(call), record))
+        self.after_update(call, record, before)
+        return Answer(self.view(call.region, record))
+
+    def delete(self, call: Call) -> Answer:
+        """Delete an object, for superusers."""
+        if self.deletes_unknown:
+            check_superuser(call)
+            if self.find(call, self.table(call), call.parts[-1]) is None:
+                return DELETED
+        record = self.get_to_change(call)
+        self.before_delete(call, record)
+        del self.table(call)[record["id"]]
+        return DELETED
+
+
+def check_superuser(call: Call) -> None:
+    """Raise a 403 for other users."""
+    if not call.user.is_superuser:
+        raise forbidden()
+
+
+def refuse_default(kind: str, is_default: Callable[[Record], bool]) -> Callable[[Call, Record], None]:
+    """Reject the deletion of the object that always exists."""
+
+    def check(_call: Call, record: Record) -> None:
+        if is_default(record):
+            raise Refusal(400, f"This {kind} is the default {kind}, it cannot be deleted.")
+
+    return check

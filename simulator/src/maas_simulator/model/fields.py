@@ -1,0 +1,207 @@
+"""The fields of MAAS's forms: reading, defaults, and the messages for bad values.
+
+The messages are those of Django, and of MAAS's own validators; each was recorded from MAAS 3.7.3.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import Any, Final
+
+from maas_simulator.model.forms import Form, last
+from maas_simulator.model.records import Record, Table, Tables
+from maas_simulator.model.refusals import refused_form
+
+REQUIRED: Final = "This field is required."
+NO_CHOICE: Final = "Select a valid choice. That choice is not one of the available choices."
+WHOLE_FORM: Final = "__all__"
+"""The name under which a form reports errors of several fields together."""
+
+Reader = Callable[[Tables, str], Any]
+"""Reads the text of a field. Raises ``Invalid``, with MAAS's messages."""
+
+_YES: Final = frozenset({"true", "1", "yes", "on", "t", "y"})
+_MAC: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
+
+
+class Invalid(ValueError):  # noqa: N818 - MAAS's message about a field, not an error of the simulator
+    """A value that MAAS rejects; ``args`` are its messages."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a form.
+
+    ``default`` is stored if the field is left out when an object is created. A ``unique`` value is accepted for one
+    object only. ``also`` is a second check that MAAS makes even if the field is missing or cannot be read: it gets
+    the value or None, and returns a message.
+    """
+
+    name: str
+    read: Reader
+    required: bool = False
+    default: Any = ""
+    unique: bool = False
+    also: Callable[[Any], str | None] | None = None
+    label: str = ""
+    """The name in messages, if it is not the capitalised name."""
+
+
+@dataclass
+class Cleaning:
+    """The reading of one request by a form: the values so far, and the errors by field."""
+
+    tables: Tables
+    given: Form
+    old: Record | None
+    values: Record = field(default_factory=dict)
+    errors: dict[str, list[str]] = field(default_factory=dict)
+
+    def add_error(self, name: str, *messages: str) -> None:
+        """Add messages about a field."""
+        self.errors.setdefault(name, []).extend(messages)
+
+
+Check = Callable[[Cleaning], None]
+"""Checks several fields together, after each was read. Adds errors, and may set values."""
+
+
+@dataclass(frozen=True)
+class RecordForm:
+    """A form that creates or changes a record. Unknown parameters are ignored, as in MAAS."""
+
+    label: str
+    """The name of the kind in messages, such as ``Resource pool``."""
+    fields: Sequence[Field]
+    check: Check | None = None
+
+    def clean(self, tables: Tables, given: Form, table: Table, old: Record | None = None) -> Record:
+        """Return the values to store. A change (with ``old``) keeps the fields that are left out.
+
+        Raises:
+            Refusal: A 400 with the messages of all bad fields.
+        """
+        cleaning = Cleaning(tables, given, old)
+        for each in self.fields:
+            self._read(cleaning, each, table)
+        if self.check is not None:
+            self.check(cleaning)
+        if cleaning.errors:
+            raise refused_form(cleaning.errors)
+        return cleaning.values
+
+    def _read(self, cleaning: Cleaning, each: Field, table: Table) -> None:
+        value: Any = None
+        text, old = last(cleaning.given, each.name), cleaning.old
+        if each.name not in cleaning.given and old is not None:
+            value = old[each.name]
+        elif not text.strip():
+            value = each.default
+            if each.required:
+                cleaning.add_error(each.name, REQUIRED)
+        else:
+            try:
+                value = each.read(cleaning.tables, text)
+            except Invalid as wrong:
+                cleaning.add_error(each.name, *wrong.args)
+        if each.also is not None and (message := each.also(value)) is not None:
+            cleaning.add_error(each.name, message)
+        if each.unique and value and any(row is not old for row in table.where(**{each.name: value})):
+            label = each.label or each.name.capitalize().replace("_", " ")
+            cleaning.add_error(each.name, f"{self.label} with this {label} already exists.")
+        cleaning.values[each.name] = value
+
+
+def text(most: int | None = None, pattern: str = "", wrong: str = "Enter a valid value.") -> Reader:
+    """Read a text of at most ``most`` characters that matches a pattern."""
+    compiled = re.compile(pattern or r"(?s:.*)")
+
+    def read(_tables: Tables, value: str) -> str:
+        value = value.strip()
+        if most is not None and len(value) > most:
+            raise Invalid(f"Ensure this value has at most {most} characters (it has {len(value)}).")
+        if not compiled.fullmatch(value):
+            raise Invalid(wrong)
+        return value
+
+    return read
+
+
+def whole(least: int | None = None, most: int | None = None) -> Reader:
+    """Read a whole number."""
+
+    def read(_tables: Tables, value: str) -> int:
+        if not re.fullmatch(r"\s*-?\d+\s*", value):
+            raise Invalid("Enter a whole number.")
+        number = int(value)
+        if least is not None and number < least:
+            raise Invalid(f"Ensure this value is greater than or equal to {least}.")
+        if most is not None and number > most:
+            raise Invalid(f"Ensure this value is less than or equal to {most}.")
+        return number
+
+    return read
+
+
+def boolean(_tables: Tables, value: str) -> bool:
+    """Read a boolean of a form about a record: everything but a yes is false."""
+    return value.strip().lower() in _YES
+
+
+def choice(*known: str) -> Reader:
+    """Read one of several names."""
+
+    def read(_tables: Tables, value: str) -> str:
+        if value not in known:
+            raise Invalid(f"Select a valid choice. {value} is not one of the available choices.")
+        return value
+
+    return read
+
+
+def listed(_tables: Tables, value: str) -> list[str]:
+    """Read a list, separated by commas or spaces."""
+    return value.replace(",", " ").split()
+
+
+def reference(kind: str, *, by: str = "id") -> Reader:
+    """Read the id of another object, which the request names by id, or by another field."""
+
+    def read(tables: Tables, value: str) -> int:
+        found = find(tables[kind], value) if by == "id" else tables[kind].named(value, by)
+        if found is None:
+            raise Invalid(NO_CHOICE)
+        return int(found["id"])
+
+    return read
+
+
+def address(_tables: Tables, value: str) -> str:
+    """Read an IP address."""
+    try:
+        return str(ip_address(value.strip()))
+    except ValueError:
+        raise Invalid("Enter a valid IPv4 or IPv6 address.") from None
+
+
+def cidr(_tables: Tables, value: str) -> str:
+    """Read a network with its prefix length."""
+    if "/" not in value:
+        raise Invalid("Required format: <network>/<prefixlen>.")
+    try:
+        return str(ip_network(value.strip(), strict=False))
+    except ValueError:
+        raise Invalid("Required format: <network>/<prefixlen>.") from None
+
+
+def mac_address(_tables: Tables, value: str) -> str:
+    """Read a MAC address."""
+    if not _MAC.fullmatch(value.strip()):
+        raise Invalid(f"'{value}' is not a valid MAC address.")
+    return value.strip().lower().replace("-", ":")
+
+
+def find(table: Table, text: str) -> Record | None:
+    """Return the object with this id, or None, also if the text is no number."""
+    return table.get(int(text)) if text.isdecimal() else None

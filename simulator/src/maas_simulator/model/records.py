@@ -1,0 +1,57 @@
+"""The objects of a region other than machines: tables of records, as MAAS's database stores them."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+Record = dict[str, Any]
+"""The stored fields of one object. A field that refers to another object has its id."""
+
+
+class Table(dict[int, Record]):
+    """The objects of one kind by id. An id is never used twice."""
+
+    def __init__(self, kind: str, first_id: int = 1) -> None:
+        super().__init__()
+        self.kind = kind
+        self._next = first_id
+
+    def add(self, **fields: Any) -> Record:
+        """Add an object, with the next id unless ``id`` is given."""
+        number = fields.pop("id", self._next)
+        self._next = max(self._next, number + 1)
+        self[number] = {**fields, "id": number}
+        return self[number]
+
+    def where(self, **fields: Any) -> list[Record]:
+        """Return the objects with these values, in the order of their creation."""
+        return [record for record in self.values() if all(record[name] == value for name, value in fields.items())]
+
+    def named(self, name: str, key: str = "name") -> Record | None:
+        """Return the first object with this name."""
+        return next((record for record in self.values() if record[key] == name), None)
+
+    def get_named(self, name: str) -> Record:
+        """Return the object with this name; ``KeyError`` if there is none."""
+        found = self.named(name)
+        if found is None:
+            raise KeyError(f"there is no {self.kind} {name!r}; known: {', '.join(self.names)}")
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all objects."""
+        return [record["name"] for record in self.values()]
+
+
+class Tables(dict[str, Table]):
+    """The tables of a region by kind, such as ``Zone``. A table is empty until an object is added."""
+
+    FIRST_IDS: ClassVar[Mapping[str, int]] = {"Domain": 0, "ResourcePool": 0, "Fabric": 0, "VLAN": 5001}
+
+    def __missing__(self, kind: str) -> Table:
+        return self.clear_table(kind)
+
+    def clear_table(self, kind: str) -> Table:
+        """Replace the objects of a kind by none, and number them from the first id again."""
+        self[kind] = Table(kind, self.FIRST_IDS.get(kind, 1))
+        return self[kind]

@@ -1,0 +1,113 @@
+"""The region at the start of the second recording, from the collections that were read there."""
+
+import json
+from datetime import UTC, datetime
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from maas_simulator import Disk, SimulatedMachine, SimulatedRegion, Status, User
+from maas_simulator.model.events import Event
+from maas_simulator.model.scripts import ScriptResult, SetType
+from maas_simulator.model.statuses import ScriptStatus
+from simulator.tests.contract.recording import HERE
+from simulator.tests.contract.second_collections import load_collections
+from simulator.tests.contract.users import RecordedUser
+
+
+@cache
+def world() -> dict[str, Any]:
+    """Read the recorded world: ``gets`` by path, ``events``, API ``keys``, the ``rack`` and the ``start``."""
+    read: dict[str, Any] = json.loads((HERE / "world-2.json").read_text(encoding="utf-8"))
+    return read
+
+
+def second_region() -> SimulatedRegion:
+    """The recorded region as it was at the start, and after each reset."""
+    seen = world()
+    region = SimulatedRegion(_users(), speed=0.0, epoch=seen["start"])
+    load_collections(region, seen["gets"], seen["rack"])
+    region.settings |= {url.rpartition("=")[2]: value for url, value in seen["gets"].items() if "op=get_config" in url}
+    for number, machine in enumerate(seen["gets"]["machines/"], 1):
+        region.machines[machine["system_id"]] = _machine(number, machine)
+    for event in seen["events"]:
+        region.log.append(_event(event))
+    _add_results(region)
+    return region
+
+
+def _users() -> list[User]:
+    seen = world()
+    return [
+        RecordedUser(user["username"], user["is_superuser"], key=seen["keys"][user["username"]])
+        if user["username"] in seen["keys"]
+        else User(user["username"], user["is_superuser"])
+        for user in seen["gets"]["users/"]
+    ]
+
+
+def _machine(number: int, seen: dict[str, Any]) -> SimulatedMachine:
+    disks = seen["physicalblockdevice_set"]
+    same = (
+        *("system_id", "hostname", "architecture", "description", "power_type", "power_state", "owner", "locked"),
+        *("netboot", "osystem", "distro_series", "hwe_kernel", "ephemeral_deploy", "enable_hw_sync"),
+        *("enable_kernel_crash_dump", "error_description", "status_message", "status_action"),
+    )
+    hardware = {"cpu_count": seen["cpu_count"], "memory": seen["memory"]} if disks else {}
+    return SimulatedMachine(
+        **{name: seen[name] for name in same},
+        **hardware,
+        number=number,
+        status=Status(seen["status"]),
+        previous_status=Status.READY if disks else Status.NEW,
+        known=bool(disks),
+        disks=tuple(
+            Disk(each["name"], each["size"], tuple(each["tags"]), each["model"], each["serial"]) for each in disks
+        ),
+        macs=tuple(nic["mac_address"] for nic in seen["interface_set"]),
+        fabrics=tuple(nic["vlan"]["fabric_id"] if nic["vlan"] else 0 for nic in seen["interface_set"][1:]),
+        tag_names=tuple(seen["tag_names"]),
+        zone=seen["zone"]["name"],
+        pool=seen["pool"]["name"],
+        addressed=bool(seen["osystem"]),
+        rack=world()["rack"]["system_id"],
+        discovered_address=next(iter(_addresses(seen["boot_interface"]["discovered"])), ""),
+        own_address=next(iter(_addresses(seen["boot_interface"]["links"])), ""),
+    )
+
+
+def _addresses(links: list[dict[str, Any]] | None) -> list[str]:
+    return [each["ip_address"] for each in links or [] if each.get("ip_address")]
+
+
+def _event(seen: dict[str, Any]) -> Event:
+    own = {name: seen[name] for name in ("id", "hostname", "username", "level", "type", "description")}
+    return Event(**own, system_id=seen["node"], created=_moment(seen["created"], "%a, %d %b. %Y %H:%M:%S"))
+
+
+def _add_results(region: SimulatedRegion) -> None:
+    gets = world()["gets"]
+    listed = chain.from_iterable(each for url, each in gets.items() if url.endswith("/results/"))
+    for seen in sorted(listed, key=lambda scripts: int(scripts["id"])):
+        first = region.number_results(len(seen["results"]))
+        results = [_result(first + index, each) for index, each in enumerate(seen["results"])]
+        region.new_set(region.machines[seen["system_id"]], SetType(seen["type"]), results)
+
+
+def _result(number: int, seen: dict[str, Any]) -> ScriptResult:
+    tested = seen["parameters"].get("storage", {}).get("value")
+    return ScriptResult(
+        number,
+        seen["name"],
+        _moment(seen["created"], "%a, %d %b %Y %H:%M:%S +0000"),
+        tested["name"] if isinstance(tested, dict) else None,  # A test that never ran has ``all``.
+        ScriptStatus(seen["status"]),
+        seen["starttime"] or None,
+        seen["endtime"] or None,
+        seen["exit_status"],
+        parameters=seen["parameters"],
+    )
+
+
+def _moment(text: str, pattern: str) -> float:
+    return datetime.strptime(text, pattern).replace(tzinfo=UTC).timestamp()

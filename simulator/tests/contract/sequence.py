@@ -1,0 +1,95 @@
+"""Replays the second recording: the exchanges and the lab's events of all topics in their common order."""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Final
+
+from maas_simulator import serving
+from maas_simulator.http.render import machine_json
+from simulator.tests.contract.lab import NODE04, NOT_BOOTING, Lab
+from simulator.tests.contract.recording import SECOND, Exchange, LabEvent
+from simulator.tests.contract.replay import Outcome, send_again
+from simulator.tests.contract.scene import Scene, StuckError, hangs_next
+from simulator.tests.contract.second_world import second_region, world
+from simulator.tests.contract.sender import Sender
+
+FACTOR: Final = 30.0
+"""How many simulated seconds pass in a second of the recording, whose machines were programs without a delay."""
+
+LONGEST: Final = 900.0
+"""The longest time in simulated seconds that passes at once. MAAS's time limits never passed in the recording."""
+
+Steps = list[Exchange | LabEvent]
+
+
+@cache
+def sequence_outcomes() -> tuple[Outcome, ...]:
+    """Return the results of the exchanges with a known answer, which are replayed once for all tests."""
+    return tuple(outcome for part in _parts(SECOND.sequence()) for outcome in _replay(part))
+
+
+def topic_outcomes(topic: str) -> tuple[Outcome, ...]:
+    """Return the results of a topic."""
+    return tuple(outcome for outcome in sequence_outcomes() if outcome.exchange.topic == topic)
+
+
+def _parts(steps: Iterable[Exchange | LabEvent]) -> Iterator[Steps]:
+    """Split the sequence at its resets. A reset starts a part."""
+    part: Steps = []
+    for step in steps:
+        if isinstance(step, LabEvent) and step.is_reset:
+            yield part
+            part = []
+        part.append(step)
+    yield part
+
+
+def _replay(steps: Steps) -> list[Outcome]:
+    scene = Scene(second_region())
+    shown = [machine_json(scene.region, machine) for machine in scene.region.machines.values()]
+    scene.ids.learn(world()["gets"]["machines/"], json.loads(json.dumps(shown)))
+    with serving(scene.region) as url:
+        sender = Sender(scene.region, url)
+        try:
+            return list(_Player(scene, sender, steps[0].t).play(steps))
+        finally:
+            sender.close()
+
+
+class _Player:
+    """Plays a part of the sequence on a region."""
+
+    def __init__(self, scene: Scene, sender: Sender, t: float) -> None:
+        self.scene, self.sender = scene, sender
+        self.lab = Lab()
+        self.t = t
+        self.problems: list[str] = []
+        scene.region.authenticator.clock = lambda: world()["start"] + self.t
+
+    def play(self, steps: Steps) -> Iterator[Outcome]:
+        """Repeat the steps and return the exchanges with a known answer."""
+        for step in steps:
+            self._pass_time(step.t)
+            if isinstance(step, LabEvent):
+                self._happens(step)
+                continue
+            if step.n in NOT_BOOTING:
+                self.scene.play([hangs_next(NODE04, "Deploying")])
+            outcome = send_again(step, self.scene, self.sender, self.problems)
+            if step.answer is not None:
+                self.problems = []
+                yield outcome
+
+    def _pass_time(self, until: float) -> None:
+        seconds, self.t = max(0.0, until - self.t), until
+        self.scene.region.advance(min(seconds * FACTOR, LONGEST))
+
+    def _happens(self, event: LabEvent) -> None:
+        try:
+            self.lab.carry_out(event, self.scene)
+        except (StuckError, KeyError) as problem:
+            self.problems.append(f"after {event.n} {event.title}: {problem}")
+        if event.hostname is None:
+            self._pass_time(event.ended)
+        self.t = event.ended
