@@ -456,7 +456,7 @@ def test_the_lists_of_the_policy_may_have_commas(monkeypatch: pytest.MonkeyPatch
         ),
         (
             '{"freeze": [{"start": "08:00", "end": "09:00", "timezone": "Wien"}]}',
-            "freeze.0.timezone: Wien is not a known time zone",
+            "freeze.0.timezone: no time zone has the name Wien",
         ),
     ],
 )
