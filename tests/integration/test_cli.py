@@ -725,7 +725,7 @@ def test_a_tool_that_is_not_served_is_refused_with_the_reason(region: SimulatedR
     unknown = run_command("call", "maas_deploy_machin", **settings)
 
     assert refused.returncode == 1
-    assert "This server runs in the mode read-only, in which no such tool is served." in refused.stderr
+    assert "this server's read-only mode allows no changes" in refused.stderr
     assert "There is no tool 'maas_deploy_machin'." in unknown.stderr
 
 
