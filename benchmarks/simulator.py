@@ -77,7 +77,8 @@ def measure(machines: int, began: float) -> Figures:
         scope = {
             "type": "http",
             "method": "GET",
-            "path": "/MAAS/api/2.0/" + path.partition("?")[0],
+            "path": (target := "/MAAS/api/2.0/" + path.partition("?")[0]),
+            "raw_path": target.encode(),
             "query_string": query,
             "headers": [(b"authorization", header.encode()), (b"host", b"maas")],
         }

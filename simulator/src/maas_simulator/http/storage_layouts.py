@@ -15,6 +15,7 @@ from maas_simulator.model.records import Record, Tables
 from maas_simulator.model.refusals import Refusal, conflict, not_simulated
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.storage import (
+    BLANK,
     SIMULATED,
     changeable_storage,
     filesystem,
@@ -42,7 +43,8 @@ def set_layout(call: Call) -> Answer:
     values = RecordForm("Storage layout", _parameters(storage)).clean(tables, call.form, None)
     if layout not in SIMULATED or not storage.devices:
         raise not_simulated(f"the storage layout {layout} on this machine")
-    _check_sizes(machine, storage, values)
+    if layout != BLANK:
+        _check_sizes(machine, storage, values)
     lay_out(machine, storage, layout, tables.take_id, values)
     machine.storage = storage
     return Answer(machine_json(call.region, machine))
