@@ -101,7 +101,7 @@ class SimulatedMachine:
     """Whether it has its own address: from the start of a deployment until its release."""
     macs: tuple[str, ...] = ()
     """The MAC addresses of a machine created through the API; those of others are derived from ``number``."""
-    storage: Storage | None = None
+    storage: Storage | None = field(default=None, init=False)
     """Its storage, once it was changed."""
     laid_out: bool = True
     """Whether its disks have a storage layout. Commissioning first removes it."""
