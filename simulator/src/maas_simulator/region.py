@@ -8,7 +8,7 @@ from maas_simulator.model.machines import Plan, SimulatedMachine
 from maas_simulator.model.networks import RACK
 from maas_simulator.model.oddities import OddEvents, OddMachine
 from maas_simulator.model.ops import READS, check_op
-from maas_simulator.model.power import BmcFailure, PowerErrors, PowerState
+from maas_simulator.model.power import BmcFailure, BmcMode, PowerErrors, PowerState
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations import instant_operations, timed_operations
 from maas_simulator.operations.plans import Planned, check_stage, planned
@@ -62,16 +62,33 @@ class SimulatedRegion(RegionState):
             self.machine(name).plans.append(Plan(stage, hangs=hang is not None, reason=reason))
 
     def bmc_down(
-        self, name: str, *, down: bool = True, errors: PowerErrors = "driver", reason: str | None = None
+        self,
+        name: str,
+        *,
+        down: bool = True,
+        mode: BmcMode = "down",
+        errors: PowerErrors = "driver",
+        reason: str | None = None,
     ) -> None:
-        """Make a machine's BMC stop answering, or answer again. While it is down, operations that need power fail.
+        """Make a machine's BMC fail, or work again. Meanwhile operations that need it fail.
 
-        Regions of MAAS 3.7.3 differ in the error. Some report the error of the BMC's ``driver``, others that of the
-        ``agent``: a 500 ``ExitError: exit status 1``, and ``Activity task failed`` for a deployment. A ``reason``
-        replaces either.
+        Args:
+            name: The machine: a hostname or system id.
+            down: Whether the BMC fails.
+            mode: How it fails. ``down``: it does not answer. ``no on``, ``no off``, ``no query``: it fails to switch
+                the machine on or off, or to report its state. As MAAS ends switching with a query, ``no query`` fails
+                all requests, but the machine switches. ``stays off``, ``stays on``: it accepts all commands, and the
+                machine does not change. ``unroutable``: no rack controller can reach the BMC.
+            errors: Whose error MAAS reports; regions of MAAS 3.7.3 differ. Some report the error of the BMC's
+                ``driver``, others that of the ``agent``: a 500 ``ExitError: exit status 1``, and ``Activity task
+                failed`` for a deployment.
+            reason: The error that MAAS reports instead.
+
+        Raises:
+            KeyError: There is no such machine.
         """
         with self.lock:
-            self.machine(name).bmc_down = BmcFailure(errors, reason) if down else None
+            self.machine(name).bmc_down = BmcFailure(errors, reason, mode) if down else None
 
     def rack_down(self, system_id: str = RACK, *, down: bool = True) -> None:
         """Disconnect a rack controller, or reconnect it; ``KeyError`` if it does not exist.
@@ -236,7 +253,7 @@ class SimulatedRegion(RegionState):
             self._check_known(releaser)
             if machine.owner is not None:
                 timed_operations.release(self, machine, releaser, {"comment": [because]})
-                instant_operations.power_off(self, machine, releaser, {})
+                instant_operations.switch_off(self, machine)
                 self.play()
             self._check_ready(machine)
             self.deploy(name, username, **form)

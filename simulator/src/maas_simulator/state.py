@@ -15,6 +15,7 @@ from maas_simulator.model.machines import Machines, Rack, SimulatedMachine
 from maas_simulator.model.networks import RACK, add_default_networks, vlan_of_fabric
 from maas_simulator.model.oddities import Oddities
 from maas_simulator.model.organisation import add_default_organisation
+from maas_simulator.model.power import Command
 from maas_simulator.model.records import Tables
 from maas_simulator.model.refusals import Refusal, rack_down
 from maas_simulator.model.runs import Run
@@ -23,7 +24,7 @@ from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, Sc
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.model.variants import Variant
 
-KEPT_SETS = 10
+KEPT_SETS = {SetType.COMMISSIONING: 10, SetType.TESTING: 10, SetType.INSTALLATION: 3, SetType.RELEASE: 3}
 """How many script sets of each kind MAAS keeps per machine by default."""
 
 
@@ -147,6 +148,8 @@ class RegionState:
     def set_status(self, machine: SimulatedMachine, status: Status) -> None:
         """Change a machine's status and add its DEBUG event. For *Allocated* the event names the owner."""
         before, machine.status = machine.status, status
+        if status is before:
+            return
         whom = f" (to {machine.owner})" if status is Status.ALLOCATED else ""
         self.say(machine, "DEBUG", "Node changed status", f"From '{before.display}' to '{status.display}'{whom}")
 
@@ -163,10 +166,13 @@ class RegionState:
         self.runs.pop(machine.system_id, None)
 
     def new_set(self, machine: SimulatedMachine, kind: SetType, results: Sequence[ScriptResult]) -> ScriptSet:
-        """Add a script set and make it the current one of its kind. The oldest sets are forgotten."""
+        """Add a script set and make it the current one of its kind. Older sets end, and the oldest are forgotten."""
         scripts = ScriptSet(next(self._set_ids), machine.system_id, kind, results)
         machine.sets.append(scripts)
-        for old in [each for each in machine.sets if each.type is kind][:-KEPT_SETS]:
+        older = [each for each in machine.sets if each.type is kind][:-1]
+        for old in older:
+            old.abort()
+        for old in older[: 1 - KEPT_SETS[kind]]:
             machine.sets.remove(old)
         machine.current[kind] = scripts.id
         return scripts
@@ -182,17 +188,12 @@ class RegionState:
         first, self._next_result = self._next_result, self._next_result + count
         return first
 
-    def power_failure(self, machine: SimulatedMachine) -> Refusal | None:
-        """The reason why a machine cannot be switched on or off, or None: its rack controller or BMC is down."""
+    def power_failure(self, machine: SimulatedMachine, *commands: Command) -> Refusal | None:
+        """The reason why a machine cannot be switched or queried, or None: its rack controller or BMC is down."""
         if not self.racks[machine.rack].connected:
             return rack_down(machine.rack)
-        return Refusal(500, machine.power_failure.answer) if machine.power_failure is not None else None
-
-    def check_power(self, machine: SimulatedMachine) -> None:
-        """Raise a ``Refusal`` if the machine cannot be switched on or off."""
-        failure = self.power_failure(machine)
-        if failure is not None:
-            raise failure
+        failure = machine.bmc_failure(*commands)
+        return Refusal(500, failure.answer(machine.power_type, machine.system_id)) if failure is not None else None
 
     def current_set(self, machine: SimulatedMachine, kind: SetType) -> ScriptSet | None:
         """Return the script set of the machine's latest run of this kind."""

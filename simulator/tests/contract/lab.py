@@ -1,14 +1,16 @@
 """The commands that the recorded lab was given, as steps of the simulated region.
 
-The lab's BMCs and machines were programs. Their modes that the simulator does not have do nothing here.
+The lab's BMCs and machines were programs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from maas_simulator import Status
-from maas_simulator.model.power import PowerErrors
-from simulator.tests.contract.recording import LabEvent
+from maas_simulator.model.power import BmcFailure, BmcMode, PowerErrors
+from simulator.tests.contract.recording import Exchange, LabEvent
 from simulator.tests.contract.scene import Scene
 
 PLANS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -19,12 +21,24 @@ PLANS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """The commands that make a machine fail or stop reporting, and the stages where it does so."""
 
-FAILING: Final = frozenset({"fail", "fail-on", "fail-off", "refuse"})
-"""The modes of a BMC in which it fails."""
+MODES: Final[Mapping[str, BmcMode]] = {
+    "fail": "down",
+    "refuse": "down",
+    "fail-on": "no on",
+    "fail-off": "no off",
+    "fail-status": "no query",
+    "stuck-on": "stays off",
+    "stuck-off": "stays on",
+}
+"""The modes in which the lab's BMCs fail, with those of the simulator. The others are ``ok`` and ``slow``."""
 
 NODE04: Final = "b6f86m"
 NOT_BOOTING: Final = frozenset({499, 538})
 """The deployments of node04 that the lab did not boot, because the machine had been renamed."""
+
+
+UNROUTABLE: Final = "MAAS knows no rack that reaches this BMC"
+"""Exchanges with this in their title met a fault of the lab's network: no rack controller reached the BMC."""
 
 
 class Lab:
@@ -39,7 +53,7 @@ class Lab:
             scene.until(event.hostname, lambda machine: machine.status_name in event.statuses)
         match event.command:
             case ("bmc", name, mode):
-                scene.region.bmc_down(name, down=mode in FAILING, errors=self._errors)
+                scene.region.bmc_down(name, down=mode in MODES, errors=self._errors, mode=MODES.get(mode, "down"))
             case ("maas", "power_error_style=driver" | "power_error_style=agent" as style):
                 self._errors = "driver" if style.endswith("driver") else "agent"
                 self._change_errors(scene)
@@ -50,10 +64,23 @@ class Lab:
             case (command, name, *words):
                 _change_machine(scene, name, command, words[0] if words else "", event.answer)
 
+    @contextmanager
+    def circumstances(self, exchange: Exchange, scene: Scene) -> Iterator[None]:
+        """Give an exchange the faults that the lab had by accident."""
+        if exchange.n in NOT_BOOTING:
+            scene.region.plan(NODE04, hang="Deploying")
+        machine = scene.region.machines.get(exchange.url.split("/")[5]) if UNROUTABLE in exchange.title else None
+        before = machine.bmc_down if machine is not None else None
+        if machine is not None:
+            machine.bmc_down = BmcFailure(mode="unroutable")
+        yield
+        if machine is not None:
+            machine.bmc_down = before
+
     def _change_errors(self, scene: Scene) -> None:
         for machine in scene.region.machines.values():
             if machine.bmc_down is not None:
-                scene.region.bmc_down(machine.hostname, errors=self._errors)
+                machine.bmc_down = replace(machine.bmc_down, errors=self._errors)
 
 
 def _change_machine(scene: Scene, name: str, command: str, word: str, answer: str) -> None:
@@ -76,7 +103,7 @@ def _set_status(scene: Scene, name: str, answer: str) -> None:
     shown, _, owner = answer.strip().partition(" owner=")
     machine = scene.region.machine(name)
     scene.region.end_run(machine)
-    machine.status = next(status for status in Status if shown.endswith(f" {status.display}"))
     machine.owner = None if owner == "None" else owner
+    scene.region.set_status(machine, next(status for status in Status if shown.endswith(f" {status.display}")))
     if machine.status is Status.DEPLOYED and not machine.osystem:
         machine.osystem, machine.distro_series = "ubuntu", "noble"

@@ -7,14 +7,14 @@ from typing import Final
 
 from maas_simulator import serving
 from maas_simulator.http.render import machine_json
-from simulator.tests.contract.lab import NODE04, NOT_BOOTING, Lab
+from simulator.tests.contract.lab import Lab
 from simulator.tests.contract.recording import SECOND, Exchange, LabEvent
 from simulator.tests.contract.replay import Outcome, send_again
-from simulator.tests.contract.scene import Scene, StuckError, hangs_next
+from simulator.tests.contract.scene import Scene, StuckError
 from simulator.tests.contract.second_world import second_region, world
 from simulator.tests.contract.sender import Sender
 
-FACTOR: Final = 30.0
+FACTOR: Final = 60.0
 """How many simulated seconds pass in a second of the recording, whose machines were programs without a delay."""
 
 LONGEST: Final = 900.0
@@ -52,7 +52,7 @@ def _replay(steps: Steps) -> list[Outcome]:
     with serving(scene.region) as url:
         sender = Sender(scene.region, url)
         try:
-            return list(_Player(scene, sender, steps[0].t).play(steps))
+            return list(_Player(scene, sender, steps[0]).play(steps))
         finally:
             sender.close()
 
@@ -60,29 +60,30 @@ def _replay(steps: Steps) -> list[Outcome]:
 class _Player:
     """Plays a part of the sequence on a region."""
 
-    def __init__(self, scene: Scene, sender: Sender, t: float) -> None:
+    def __init__(self, scene: Scene, sender: Sender, first: Exchange | LabEvent) -> None:
         self.scene, self.sender = scene, sender
         self.lab = Lab()
-        self.t = t
+        self.t = first.t if isinstance(first, LabEvent) else first.ended
         self.problems: list[str] = []
         scene.region.authenticator.clock = lambda: world()["start"] + self.t
 
     def play(self, steps: Steps) -> Iterator[Outcome]:
         """Repeat the steps and return the exchanges with a known answer."""
         for step in steps:
-            self._pass_time(step.t)
             if isinstance(step, LabEvent):
+                self._pass_time(step.t)
                 self._happens(step)
                 continue
-            if step.n in NOT_BOOTING:
-                self.scene.play([hangs_next(NODE04, "Deploying")])
-            outcome = send_again(step, self.scene, self.sender, self.problems)
+            self._pass_time(step.ended)  # MAAS stores its changes at the end of a request.
+            with self.lab.circumstances(step, self.scene):
+                outcome = send_again(step, self.scene, self.sender, self.problems)
             if step.answer is not None:
                 self.problems = []
                 yield outcome
 
     def _pass_time(self, until: float) -> None:
-        seconds, self.t = max(0.0, until - self.t), until
+        seconds = max(0.0, until - self.t)
+        self.t += seconds
         self.scene.region.advance(min(seconds * FACTOR, LONGEST))
 
     def _happens(self, event: LabEvent) -> None:

@@ -143,7 +143,8 @@ def _fails_a_deploy_at_once(patch: Patch) -> None:
     deploy = timed_operations.deploy
 
     def checked(where: RegionState, machine: SimulatedMachine, *args: Any) -> None:
-        where.check_power(machine)
+        if (failure := where.power_failure(machine, "on")) is not None:
+            raise failure
         deploy(where, machine, *args)
 
     handlers = next(each.handlers for each in endpoints.ENDPOINTS if each.name == "Machine")

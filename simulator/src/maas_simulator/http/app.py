@@ -219,7 +219,10 @@ def _hold_names(parsed: _ParsedRequest) -> tuple[str, ...]:
 
 def _response(status: int, body: str | bytes, content_type: str, headers: Mapping[str, str]) -> Response:
     """Build a response with its exact content type: Starlette would add a charset to a media type."""
-    return Response(body, status, {"Content-Type": content_type, **headers})
+    response = Response(body, status, {"Content-Type": content_type, **headers})
+    if "transfer-encoding" in response.headers:
+        del response.headers["content-length"]
+    return response
 
 
 async def _wait(seconds: float) -> None:

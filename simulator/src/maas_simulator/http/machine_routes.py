@@ -36,8 +36,8 @@ class Operation:
         try:
             self.act(call.region, machine, call.user.username, call.form)
         except Refusal as refusal:
-            # Another layer of MAAS reports failures after the change is stored, such as a failed power-on.
-            raise refusal.without_vary() if refusal.status in (500, 503) else refusal from None
+            # Only power failures have these statuses, and MAAS stores the change first.
+            raise refusal.after_commit() if refusal.status in (500, 503) else refusal from None
         call.region.play()
         after = machine_json(call.region, machine)
         if machine.status is Status.READY:

@@ -1,6 +1,9 @@
 """A machine as JSON: the 81 keys that MAAS 3.7 returns, in lists and single reads alike."""
 
+from datetime import UTC, datetime
+
 from maas_simulator.http.hardware import disks_json, hardware_json, interfaces_json
+from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record
@@ -100,6 +103,7 @@ def _state(region: RegionState, machine: SimulatedMachine) -> JSON:
         "hwe_kernel": machine.hwe_kernel,
         "ephemeral_deploy": machine.ephemeral_deploy,
         "enable_hw_sync": machine.enable_hw_sync,
+        **_sync(machine),
         "enable_kernel_crash_dump": machine.enable_kernel_crash_dump,
         "ip_addresses": [machine.ip_address] if machine.known else [],
         "default_gateways": {
@@ -107,6 +111,20 @@ def _state(region: RegionState, machine: SimulatedMachine) -> JSON:
             "ipv6": {"gateway_ip": None, "link_id": None},
         },
     }
+
+
+def _sync(machine: SimulatedMachine) -> JSON:
+    """The times of hardware sync."""
+    last = machine.last_sync
+    return {
+        "sync_interval": SYNC_INTERVAL if machine.enable_hw_sync else None,
+        "last_sync": None if last is None else _timestamp(last),
+        "next_sync": None if last is None else _timestamp(last + SYNC_INTERVAL),
+    }
+
+
+def _timestamp(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
@@ -125,10 +143,9 @@ def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
 
 def _never_set() -> JSON:
     """Fields that no simulated machine sets."""
-    nothing = ("parent", "swap_size", "next_sync", "last_sync", "sync_interval")
     empty = ("volume_groups", "bcaches", "special_filesystems", "virtualblockdevice_set", "cache_sets", "raids")
     return {
-        **dict.fromkeys((*nothing, "address_ttl", "bios_boot_method")),
+        **dict.fromkeys(("parent", "swap_size", "address_ttl", "bios_boot_method")),
         **{name: [] for name in empty},
         "min_hwe_kernel": "",
         "disable_ipv4": False,

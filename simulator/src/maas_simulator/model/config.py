@@ -78,6 +78,9 @@ SETTINGS: Final = (
 NODE_TIMEOUT: Final = 30
 """Minutes."""
 
+SYNC_INTERVAL: Final = 900
+"""Seconds between two reports of the agent of ``enable_hw_sync``."""
+
 CONFIG: Mapping[str, object] = {
     "maas_name": "simulator",
     "node_timeout": NODE_TIMEOUT,

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from maas_simulator.model.refusals import invalid, not_simulated
+from maas_simulator.model.refusals import Refusal, invalid
 from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, DEFAULT_TEST, TEST_SCRIPTS, WIPE_DISKS
 
 Form = Mapping[str, Sequence[str]]
@@ -14,6 +14,7 @@ KERNELS = {
     "ubuntu/jammy": ("ga-22.04", "hwe-22.04", "hwe-22.04-edge"),
     "ubuntu/noble": ("ga-24.04", "hwe-24.04", "hwe-24.04-edge"),
 }
+BRIDGE_TYPES = ("standard", "ovs")
 _SHORT = {"22.04": "ubuntu/jammy", "24.04": "ubuntu/noble", "ubuntu": DEFAULT_IMAGE, "": DEFAULT_IMAGE}
 _YES = frozenset({"true", "t", "yes", "y", "on", "1"})
 _NO = frozenset({"false", "f", "no", "n", "off", "0", ""})
@@ -40,20 +41,25 @@ def strict_boolean(form: Form, name: str) -> bool:
     """Read a boolean of deploy or allocate, which accepts only ``0``, ``1``, ``yes``, ``no`` and the like."""
     value = last(form, name).strip().lower()
     if value not in _YES | _NO:
-        raise invalid(name, "Value should be 'true' or 'false'")
+        raise Refusal(400, f"Invalid {name}: Value should be 'true' or 'false'")
     return value in _YES
+
+
+def integer(form: Form, name: str) -> int | None:
+    """Read an integer; None if it is left out or empty."""
+    try:
+        return int(last(form, name)) if last(form, name) else None
+    except ValueError:
+        raise Refusal(400, f"Invalid {name}: Please enter an integer value") from None
 
 
 def check_bridges(form: Form) -> None:
     """Check the parameters of bridges. MAAS only passes them to the machine."""
     strict_boolean(form, "bridge_all")
+    if (kind := last(form, "bridge_type")) not in ("", *BRIDGE_TYPES):
+        raise Refusal(400, f"Invalid bridge_type: Value must be one of: {'; '.join(BRIDGE_TYPES)} (not {kind!r})")
     strict_boolean(form, "bridge_stp")
-    wrong = {
-        "bridge_type": last(form, "bridge_type") not in ("", "standard", "ovs"),
-        "bridge_fd": not (last(form, "bridge_fd") or "0").isdecimal(),
-    }
-    for name in (name for name, is_wrong in wrong.items() if is_wrong):
-        raise not_simulated(f"MAAS's error for the {name} {last(form, name)!r}")
+    integer(form, "bridge_fd")
 
 
 def image(form: Form, known: Sequence[str] = IMAGES) -> str:

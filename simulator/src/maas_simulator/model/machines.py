@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from maas_simulator.model.networks import BOOT_NETWORK, RACK, discovered_address, own_address
-from maas_simulator.model.power import UNCONFIGURED, BmcFailure
+from maas_simulator.model.power import UNCONFIGURED, BmcFailure, Command
 from maas_simulator.model.scripts import ScriptSet, SetType
 from maas_simulator.model.statuses import AT_REST, HELD, Status
 
@@ -98,6 +98,8 @@ class SimulatedMachine:
     """Whether it stays on after commissioning or testing."""
     ephemeral_deploy: bool = False
     enable_hw_sync: bool = False
+    last_sync: float | None = None
+    """When the agent of ``enable_hw_sync`` last reported."""
     enable_kernel_crash_dump: bool = False
     error_description: str = ""
     status_message: str | None = None
@@ -129,19 +131,24 @@ class SimulatedMachine:
 
     @property
     def is_on(self) -> bool:
-        """Whether MAAS believes that the machine is on and has to be switched off."""
-        believed = self.power_state if self.power_state in ("on", "off") else self.real_power
-        return believed == "on" and self.power_type != MANUAL
+        """Whether MAAS has to switch the machine off, because it does not know it to be off."""
+        return self.power_state != "off" and self.power_type not in ("", MANUAL)
 
     @property
     def real_power(self) -> str:
         """The state that the BMC reports to a query."""
         return self.bmc_state or self.power_state
 
+    def bmc_failure(self, *commands: Command) -> BmcFailure | None:
+        """Why the BMC does not carry out these commands; None if it does."""
+        failure = self.bmc_down if self.power_type else UNCONFIGURED
+        refuses = failure is not None and any(failure.refuses(each, self.real_power) for each in commands)
+        return failure if refuses else None
+
     @property
-    def power_failure(self) -> BmcFailure | None:
-        """Why the machine cannot be switched on or off, apart from its rack controller; None if it can."""
-        return self.bmc_down if self.power_type else UNCONFIGURED
+    def restart(self) -> tuple[Command, ...]:
+        """The commands that start the machine, or restart it if it is on."""
+        return ("off", "on") if self.is_on else ("on",)
 
     @property
     def storage(self) -> float:
@@ -189,12 +196,10 @@ class SimulatedMachine:
         return None
 
     def clear_installation(self) -> None:
-        """Remove the operating system, as a release does."""
+        """Remove the operating system, as a release does. It leaves some options of the deployment as they were."""
         self.osystem = self.distro_series = ""
         self.hwe_kernel = None
-        self.ephemeral_deploy = False
-        self.enable_hw_sync = False
-        self.enable_kernel_crash_dump = False
+        self.enable_hw_sync, self.last_sync = False, None
         self.is_vm_host = False
         self.netboot = True
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE
 from maas_simulator.model.machines import Plan, SimulatedMachine
+from maas_simulator.model.records import Tables
 from maas_simulator.model.scripts import ScriptSet, SetType
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant
@@ -16,6 +17,7 @@ class RegionOfRun(Protocol):
     """The part of a region's state that runs use."""
 
     variant: Variant
+    tables: Tables
 
     def say(
         self,
@@ -143,9 +145,10 @@ class Run:
 
     def _take_plan(self) -> Plan | None:
         """The plan for this run. A BMC that is down takes precedence, and applies to every run."""
-        first, failure = self.stages[0], self.machine.power_failure
-        if failure is not None and not first.powers_off:
-            return Plan(first.name, reason=failure.deployment)
+        first, machine = self.stages[0], self.machine
+        failure = None if first.powers_off else machine.bmc_failure(*machine.restart)
+        if failure is not None:
+            return Plan(first.name, reason=failure.deployment(machine.power_type, machine.system_id))
         return self.machine.plan_for(frozenset(name for s in self.stages for name in (s.name, s.alias) if name))
 
     def _leave(self, stage: Stage) -> None:
@@ -157,7 +160,7 @@ class Run:
             act(self)
 
     def _cannot_power_off(self, stage: Stage) -> bool:
-        return stage.powers_off and self.machine.power_failure is not None and self.machine.is_on
+        return stage.powers_off and self.machine.bmc_failure("off") is not None and self.machine.is_on
 
     def _is_planned(self, stage: Stage, *, hangs: bool) -> bool:
         plan = self.plan

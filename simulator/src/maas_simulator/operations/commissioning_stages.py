@@ -58,12 +58,13 @@ def boot_stages(
     """The stages of booting the ephemeral environment. MAAS gives its purpose as ``commissioning`` in most cases."""
     on_failure = fail_with(f"Node operation '{operation}' timed out after 30 minutes.")
     return (
-        Stage(first, 10, (set_power("on"),), on_failure=on_failure),
+        Stage(first, 20, (set_power("on"),), on_failure=on_failure),
         Stage(
             "Performing PXE boot",
             40,
             (lambda run: add_pxe_events(run, purpose(run.region.variant)),),
             on_failure=on_failure,
+            may_run_late=True,
         ),
         Stage("Loading ephemeral", 50, (AddEvent("INFO", "Loading ephemeral"),), on_failure=on_failure),
     )
@@ -136,17 +137,18 @@ def pass_script(result: ScriptResult) -> Action:
     def act(run: Run) -> None:
         if result.name == LAYOUT_SCRIPT:
             run.region.store_networks(run.machine)
-            _store_hardware(run.machine)
+            _store_hardware(run)
         result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
         finish_script(run, result, PASSED)
 
     return act
 
 
-def _store_hardware(machine: SimulatedMachine) -> None:
-    """Store the reported hardware. MAAS adds automatic tags: here ``kvm-capable`` for amd64."""
+def _store_hardware(run: Run) -> None:
+    """Store the reported hardware. MAAS adds automatic tags: here ``kvm-capable`` for amd64, if there is this tag."""
+    machine, exists = run.machine, run.region.tables["Tag"].named(KVM_TAG) is not None
     machine.known = machine.linked = machine.laid_out = True
-    if machine.architecture.startswith("amd64") and KVM_TAG not in machine.tag_names:
+    if exists and machine.architecture.startswith("amd64") and KVM_TAG not in machine.tag_names:
         machine.tag_names = (KVM_TAG, *machine.tag_names)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.power import BMC_FAILURE
 from maas_simulator.model.runs import Action, Run, Stage
 from maas_simulator.model.scripts import SetType
@@ -79,13 +80,17 @@ def fail_curtin(run: Run, reason: str | None) -> None:
         finish_script(run, result, FAILED)
     mark_failed(run, reason or CURTIN_FAILURE)
     run.say("DEBUG", "Node status event", "'cloudinit' running modules for final")
-    run.machine.status_action = "mark_failed"
 
 
 def fail_late_commands(run: Run, reason: str | None) -> None:
     """Fail curtin at its last step, which the event names. Failures in earlier steps were recorded without names."""
     run.say("ERROR", "Node installation failure", "'curtin' executing late commands")
     fail_curtin(run, reason)
+
+
+def store_sync(run: Run) -> None:
+    """Record a report of the ``enable_hw_sync`` agent."""
+    run.machine.last_sync = run.region.now()
 
 
 def finish_deployment(run: Run) -> None:
@@ -95,14 +100,14 @@ def finish_deployment(run: Run) -> None:
     run.region.image_deployed(machine)
     run.say("INFO", "Image Deployed", f"deployed {image}")
     run.region.set_status(machine, Status.DEPLOYED)
+    if machine.enable_hw_sync:
+        store_sync(run)
     run.say("INFO", "Deployed")
     add_cloud_init_events("searching for local datasources", "running modules for final")(run)
 
 
-def fail_by_timeout(run: Run, reason: str | None) -> None:
-    """Fail a deployment whose machine stopped reporting."""
-    fail_with(DEPLOY_TIMEOUT)(run, reason)
-    run.machine.status_action = "mark_failed"
+fail_by_timeout = fail_with(DEPLOY_TIMEOUT)
+"""Fail a deployment whose machine stopped reporting."""
 
 
 def fail_cloud_init(run: Run, reason: str | None) -> None:
@@ -210,8 +215,10 @@ TO_DISK = (
 )
 """A deployment to disk, about ten and a half simulated minutes. It ends with a boot from the disk."""
 
-HARDWARE_SYNC = Stage("", 15 * 60, on_end=(AddEvent("INFO", "Node Interface hardware sync state change"),))
-"""The first report of the ``enable_hw_sync`` agent. Its details and later reports were not recorded."""
+HARDWARE_SYNC = Stage(
+    "", SYNC_INTERVAL, on_end=(store_sync, AddEvent("INFO", "Node Interface hardware sync state change"))
+)
+"""The second report of the ``enable_hw_sync`` agent. Its details and later reports were not recorded."""
 
 TO_VM_HOST = (*TO_DISK[:-1], replace(TO_DISK[-1], on_end=(*TO_DISK[-1].on_end, become_vm_host)))
 """A deployment of a VM host."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from maas_simulator.model.runs import Action, Run, Stage
+from maas_simulator.model.machines import SimulatedMachine
+from maas_simulator.model.runs import Action, RegionOfRun, Run, Stage
 from maas_simulator.model.scripts import WIPE_DISKS, ScriptResult, ScriptSet
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.commissioning_stages import boot_stages, fail_script, pass_script
@@ -15,15 +16,24 @@ ERASE_SECONDS = 30
 RESCUE_FAILURE = "Node operation 'Entering rescue mode' timed out after 30 minutes."
 
 
-def finish_release(run: Run) -> None:
+def complete_release(region: RegionOfRun, machine: SimulatedMachine) -> None:
     """Complete a release: *Ready*, or *New* if never commissioned. A composed machine is deleted."""
-    machine = run.machine
     if machine.composed:
-        run.region.remove(machine)
+        region.remove(machine)
         return
-    run.region.set_status(machine, Status.READY if machine.known else Status.NEW)
-    run.say("INFO", "Released")
-    run.region.give_back(machine)
+    region.set_status(machine, Status.READY if machine.known else Status.NEW)
+    region.say(machine, "INFO", "Released")
+    region.give_back(machine)
+
+
+def finish_release(run: Run) -> None:
+    """Complete a release when the machine is off."""
+    complete_release(run.region, run.machine)
+
+
+def stop_using_address(run: Run) -> None:
+    """Give back the address of a deployment."""
+    run.machine.addressed = False
 
 
 def finish_erase(run: Run) -> None:
@@ -97,6 +107,8 @@ def fail_exiting_rescue(run: Run, reason: str | None) -> None:
 
 
 RELEASE = (Stage("Releasing", 15, on_failure=fail_with(POWER_OFF_FAILURE), on_end=(finish_release,), powers_off=True),)
+SWITCH_OFF = (Stage("Releasing", 10, on_end=(stop_using_address, set_power("off")), powers_off=True),)
+"""A machine that was marked broken while it was on: its release loses only the power and the address."""
 RELEASE_SWITCHED_OFF = (Stage("Releasing", 0, on_end=(finish_release,)),)
 """The release of a machine that is off. It completes before the response."""
 

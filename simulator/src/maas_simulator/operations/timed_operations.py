@@ -81,14 +81,16 @@ def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: 
     """
     if machine.status not in DEPLOYABLE:
         raise conflict(f"Can't deploy a machine that is in the '{machine.status_name}' state")
-    chosen = image(form, region.images.names)
-    boots = kernel(form, chosen, machine.architecture)
+    check_bridges(form)
     in_memory, syncs = strict_boolean(form, "ephemeral_deploy"), strict_boolean(form, "enable_hw_sync")
-    hosts = _check_vm_host_request(region, username, form, in_memory=in_memory)
-    _check_configured(machine, in_memory=in_memory)
+    hosts = _becomes_vm_host(region, username, form, in_memory=in_memory)
     if machine.status is Status.READY and machine.owner not in (None, username):
         raise conflict("Can't allocate a machine belonging to another user.")
-    if not region.racks[machine.rack].connected:
+    chosen = image(form, region.images.names)
+    boots = kernel(form, chosen, machine.architecture)
+    _check_configured(machine, in_memory=in_memory)
+    unroutable = machine.bmc_down is not None and machine.bmc_down.mode == "unroutable"
+    if unroutable or not region.racks[machine.rack].connected:
         raise Refusal(500, NO_TASK_QUEUE.format(machine.system_id))
     if machine.status is Status.READY:
         acquire(region, machine, username, last(form, "comment"))
@@ -123,7 +125,9 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     machine.laid_out = machine.laid_out and loose_boolean(form, "skip_storage")
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
-    reversion.start_or_revert(region, machine, commission_stages(scripts, testing), before, warns=username)
+    reversion.start_or_revert(
+        region, machine, commission_stages(scripts, testing), before, machine.restart, warns=username
+    )
 
 
 def test(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -138,10 +142,11 @@ def test(region: RegionState, machine: SimulatedMachine, username: str, form: Fo
     before, machine.previous_status = machine.status, machine.status
     region.said_by(machine, username, "User starting node testing")
     region.say(machine, "INFO", "Testing")
-    machine.owner, machine.enable_ssh = machine.owner or username, loose_boolean(form, "enable_ssh")
+    machine.owner, machine.status_action = machine.owner or username, ""
+    machine.enable_ssh = loose_boolean(form, "enable_ssh")
     testing = _new_tests(region, machine, wanted)
     region.set_status(machine, Status.TESTING)
-    reversion.start_or_revert(region, machine, test_stages(testing, before), before, warns=username)
+    reversion.start_or_revert(region, machine, test_stages(testing, before), before, machine.restart, warns=username)
 
 
 def release(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -159,18 +164,23 @@ def release(region: RegionState, machine: SimulatedMachine, username: str, form:
     if scripts:
         _release_by_scripts(region, machine, username, form, scripts)
         return
-    before, switches_off = machine.status, machine.is_on
+    before = machine.status
     region.said_by(machine, username, "User releasing node", last(form, "comment"))
+    start_releasing(region, machine)
+    if machine.is_on:
+        reversion.start_or_revert(region, machine, RELEASE, before, ["off"])
+    else:
+        runner.start(region, machine, RELEASE_SWITCHED_OFF)
+
+
+def start_releasing(region: RegionState, machine: SimulatedMachine) -> None:
+    """Begin a release. A machine that is on goes on until it is switched off."""
     region.set_status(machine, Status.RELEASING)
     region.say(machine, "INFO", "Releasing")
-    if (run := region.run_of(machine)) is not None and switches_off:
+    if (run := region.run_of(machine)) is not None and machine.is_on:
         run.run_late_stages(STAGES_DURING_RELEASE)
     machine.clear_installation()
     machine.status_action = ""
-    if switches_off:
-        reversion.start_or_revert(region, machine, RELEASE, before)
-    else:
-        runner.start(region, machine, RELEASE_SWITCHED_OFF)
 
 
 def abort(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -182,7 +192,7 @@ def abort(region: RegionState, machine: SimulatedMachine, username: str, form: F
         state = f"node {machine.system_id} is in state {machine.status_name}."
         raise conflict(f"Cannot abort in current state: {state}")
     run = region.run_of(machine)
-    if (failure := region.power_failure(machine)) is not None:
+    if (failure := region.power_failure(machine, "off")) is not None:
         if run is not None:
             run.timed = False
         raise failure
@@ -203,12 +213,13 @@ def rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, f
     before = machine.status
     if before not in RESCUABLE:
         raise conflict(f"Invalid transition: {before.display} -> Entering rescue mode.")
-    machine.previous_status = before
+    if before is not Status.ENTERING_RESCUE_MODE:
+        machine.previous_status = before
     region.said_by(machine, username, "User starting rescue mode")
-    machine.owner = username
+    machine.owner, machine.status_action = username, ""
     region.set_status(machine, Status.ENTERING_RESCUE_MODE)
     region.say(machine, "INFO", "Entering rescue mode")
-    reversion.start_or_revert(region, machine, ENTER_RESCUE, before)
+    reversion.start_or_revert(region, machine, ENTER_RESCUE, before, machine.restart)
 
 
 def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -219,7 +230,7 @@ def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: s
     region.said_by(machine, username, "User stopping rescue mode", last(form, "comment"))
     region.set_status(machine, Status.EXITING_RESCUE_MODE)
     if machine.is_on or restarts:
-        reversion.start_or_revert(region, machine, EXIT_RESCUE, before)
+        reversion.start_or_revert(region, machine, EXIT_RESCUE, before, machine.restart if restarts else ["off"])
     else:
         runner.start(region, machine, EXIT_RESCUE)
 
@@ -239,10 +250,8 @@ def _check_configured(machine: SimulatedMachine, *, in_memory: bool) -> None:
         )
 
 
-def _check_vm_host_request(region: RegionState, username: str, form: Form, *, in_memory: bool) -> bool:
-    """Whether the machine becomes a VM host. Parameters that MAAS only passes to the machine are just checked."""
-    check_bridges(form)
-    strict_boolean(form, "vcenter_registration")
+def _becomes_vm_host(region: RegionState, username: str, form: Form, *, in_memory: bool) -> bool:
+    """Whether the machine becomes a VM host."""
     if strict_boolean(form, "install_rackd"):
         raise Refusal(
             400, "install_rackd is no longer supported (MAAS 3.6 and newer reject it; the wording is the simulator's)."
@@ -296,7 +305,7 @@ def _release_by_scripts(
     scripts = region.new_set(machine, SetType.RELEASE, results)
     region.set_status(machine, Status.DISK_ERASING if erases else Status.RELEASING)
     stages = ERASE if erases else script_stages(scripts, region.release_scripts)
-    reversion.start_or_revert(region, machine, stages, before)
+    reversion.start_or_revert(region, machine, stages, before, machine.restart)
 
 
 def _count_erase_reasons(region: RegionState, form: Form) -> int:
