@@ -46,6 +46,7 @@ def call(log: AuditFile | None, *, changes: bool = True) -> Any:
         client=ClientFeatures(name="client"),
         arguments=Arguments(),
         options=CallOptions(),
+        rehearsal=None,
         effects=Effects(changes=changes),
     )
 

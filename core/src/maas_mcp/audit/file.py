@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -36,8 +36,8 @@ HEAD_SUFFIX: Final = ".head"
 LOCK_LIMIT: Final = 10.0
 """Seconds to wait for the lock. Nobody holds it longer than milliseconds, except for a suspended process."""
 _LOCK_INTERVAL: Final = 0.001
-_BLOCK: Final = 65_536
-"""Bytes to read at once from the end of a file. Nearly every line is shorter."""
+_BLOCK: Final = 4096
+"""Bytes to read first from the end of a file. Nearly every line is shorter."""
 _MAX_SEARCHED: Final = 32 * 1024 * 1024
 """Bytes in which to search for the last line."""
 _EXPOSED: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -98,18 +98,14 @@ class AuditFile:
         Raises:
             AuditUnavailableError: The line cannot be written. The file has no part of it.
         """
-        if self._fsync or not self._append_at_once(fields):
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self.append, fields)
-
-    def _append_at_once(self, fields: Mapping[str, Any]) -> bool:
-        """Append a line, unless another process or thread appends. Returns whether it is written."""
-        if not self._mutex.acquire(blocking=False):
-            return False
-        try:
-            return self._append_if_unlocked(fields)
-        finally:
-            self._mutex.release()
+        if not self._fsync and self._mutex.acquire(blocking=False):
+            try:
+                if self._append_if_unlocked(fields):
+                    return
+            finally:
+                self._mutex.release()
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self.append, fields)
 
     def append(self, fields: Mapping[str, Any]) -> None:
         """Append a line with these fields. Waits while another process or thread appends.
@@ -175,9 +171,9 @@ class _Files:
         self._name, self._head_name = os.fspath(path), os.fspath(self._head_path)  # for each append, faster than a Path
         self._log: _Opened | None = None
         self._head: _Opened | None = None
-        self._newest = Head()
+        self._end = _End(Head())
         self._seen: tuple[object, ...] = ()
-        """The files and the size for which ``_newest`` is the newest line."""
+        """The files and the size for which ``_end`` is the end."""
 
     def lock_head(self) -> bool:
         """Lock the head file, unless another process has locked it. Returns whether it is locked."""
@@ -200,9 +196,7 @@ class _Files:
     def append(self, fields: Mapping[str, Any], *, fsync: bool) -> None:
         """Append a line while the head file is locked."""
         log, head, size = self._open_log()
-        end = _End(self._newest)
-        if (log.inode, head.inode, size) != self._seen:
-            end = _find_end(log, head, size)
+        end = self._end if (log.inode, head.inode, size) == self._seen else _find_end(log, head, size)
         line, newest = encode_line(end.newest, fields, torn=end.torn, starts_file=end.is_empty)
         content = line if end.has_newline else b"\n" + line
         self._seen = ()
@@ -217,7 +211,7 @@ class _Files:
         if fsync:
             os.fsync(log.descriptor)
             os.fsync(head.descriptor)
-        self._newest, self._seen = newest, (log.inode, head.inode, size + len(content))
+        self._end, self._seen = _End(newest), (log.inode, head.inode, size + len(content))
 
     def _open_log(self) -> tuple[_Opened, _Opened, int]:
         """The audit file that its path names now, which may be another one than before, the head file, and the size."""
@@ -285,8 +279,7 @@ def _inode(name: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
+class _End(NamedTuple):
     """The end of an audit file."""
 
     newest: Head
@@ -334,7 +327,7 @@ def _read_end(log: _Opened, size: int) -> tuple[Line | None, bytes]:
                 return found, b"\n".join(pieces[number + 1 :])
         if length == size or length >= _MAX_SEARCHED:
             return None, b"\n".join(pieces)
-        length = min(size, length * 8)
+        length = min(size, length * 8, _MAX_SEARCHED)
 
 
 def _write(file: _Opened, content: bytes) -> None:

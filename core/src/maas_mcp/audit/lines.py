@@ -13,14 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
+
+from pydantic_core import to_json
 
 START: Final = b'{"seq":'
 """The start of every line."""
 NO_HASH: Final = "0" * 64
 """The previous hash of the first line of all."""
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
-"""Kept, because ``json.dumps`` takes four times as long with these options. Its output is ASCII."""
+"""Its output is ASCII, as that of :func:`_encode`."""
 _HASH: Final = b',"hash":"'
 _SEQ: Final = re.compile(START + rb"([1-9]\d{0,17}),")
 _WHOLE: Final = re.compile(rb',"hash":"[^"]{64}"\}$')
@@ -29,8 +31,7 @@ HEAD_BYTES: Final = 84
 """The length of a head file. It never changes, so that a new head replaces the old one in place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The newest line of a chain: its number and its hash."""
 
     seq: int = 0
@@ -105,7 +106,7 @@ def encode_line(
         start["starts_file"] = True
     if torn:
         start["torn"] = Torn.of(torn).to_json()
-    body = _ENCODER.encode({**start, **fields})[:-1].encode()
+    body = _encode({**start, **fields})[:-1]
     digest = sha256(body).hexdigest()
     return b'%b%b%b"}\n' % (body, _HASH, digest.encode()), Head(after.seq + 1, digest)
 
@@ -147,6 +148,14 @@ def number_of(line: bytes) -> int | None:
 def names_torn(line: bytes, torn: Torn) -> bool:
     """Whether a line records this incomplete line, even if the line was changed elsewhere."""
     return _ENCODER.encode({"torn": torn.to_json()})[1:-1].encode() in line
+
+
+def _encode(fields: Mapping[str, Any]) -> bytes:
+    """Encode JSON without spaces, in ASCII. Pydantic's encoder takes less than half of the time of Python's own."""
+    try:
+        return to_json(fields, ensure_ascii=True, inf_nan_mode="strings")
+    except ValueError:  # it takes no half of a surrogate pair and no deep nesting, which a client may send
+        return _ENCODER.encode(fields).encode()
 
 
 def _fields(line: bytes) -> dict[str, Any]:

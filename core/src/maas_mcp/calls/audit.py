@@ -95,8 +95,9 @@ def _arguments(call: ToolCall) -> dict[str, Any]:
         )
     except ValueError:  # a value that has no JSON, such as bytes
         given = dict.fromkeys(type(call.arguments).model_fields, HIDDEN)
-    options = call.options.model_dump(mode="json", exclude_none=True, exclude={"meta", "plan_id"})
-    return recordable_arguments({**given, **options})
+    if call.options.model_fields_set:
+        given |= call.options.model_dump(mode="json", exclude_none=True, exclude={"meta", "plan_id"})
+    return recordable_arguments(given)
 
 
 def _outcome(result: CallResult) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -69,8 +69,8 @@ class AuditedCall:
         else:
             await self._write("sent", request=request)
 
-    async def _write(self, event: str, **fields: Any) -> None:
-        await self.log.write({"event": event, "call": self.id, **self.caller, **fields})
+    def _write(self, event: str, **fields: Any) -> Awaitable[None]:
+        return self.log.write({"event": event, "call": self.id, **self.caller, **fields})
 
 
 CURRENT: Final[ContextVar[AuditedCall | None]] = ContextVar("maas_mcp_audited_call", default=None)

@@ -152,12 +152,20 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
         return await run_steps(inner)
 
 
-async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None, run: Run | None = None) -> CallResult:
-    """Pass a call through the remaining steps, and then run it."""
-    remaining = STEPS if steps is None else steps
-    if not remaining:
-        return await (run(call) if run and call.rehearsal is None else _run(call))
-    return await remaining[0](call, lambda passed: run_steps(passed, remaining[1:], run))
+async def run_steps(call: ToolCall, run: Run | None = None) -> CallResult:
+    """Pass a call through all steps, and then run it."""
+
+    def last(passed: ToolCall) -> Awaitable[CallResult]:
+        return run(passed) if run and passed.rehearsal is None else _run(passed)
+
+    following: Next = last
+    for step in reversed(STEPS):
+        following = _before(step, following)
+    return await following(call)
+
+
+def _before(step: Step, following: Next) -> Next:
+    return lambda call: step(call, following)
 
 
 async def _check_policy(call: ToolCall, following: Next) -> CallResult:

@@ -1,11 +1,12 @@
 """Judges each call by the site's policy before it runs, with the machines as they are now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 
 from maas_mcp.calls.call import ToolCall
-from maas_mcp.calls.limiting import counted_names, read_usage
+from maas_mcp.calls.limiting import counted_names, counting_limits, read_usage
 from maas_mcp.calls.principal import Principal, Scope
 from maas_mcp.errors import InsufficientScopeError, MaasProtocolError, UnknownOperationError
 from maas_mcp.maas.client import FormValue
@@ -16,7 +17,7 @@ from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.outages import giving_up
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.policy.judgement import Finding, JudgedCall, Verdict, deciding, judge, refused_by
-from maas_mcp.policy.limits import limits_of
+from maas_mcp.policy.limits import Usage, limits_of
 from maas_mcp.policy.tiers import Tier, lowest_tier
 
 
@@ -26,11 +27,8 @@ class Judgement:
 
     call: JudgedCall
     findings: Sequence[Finding]
-
-    @property
-    def decision(self) -> Finding:
-        """The finding that decides."""
-        return deciding(self.findings)
+    decision: Finding
+    """The finding that decides."""
 
 
 async def check_policy(call: ToolCall) -> ToolCall:
@@ -46,8 +44,7 @@ async def check_policy(call: ToolCall) -> ToolCall:
     check_tier(call.principal, call.tool, lowest_tier(call.effects))
     if call.tool.read_only and not call.effects.changes:
         return call
-    with giving_up(call.tool.name, call.answer_by):
-        judgement = await judge_call(call)
+    judgement = await judge_call(call)
     check_tier(call.principal, call.tool, judgement.call.tier)
     decision = judgement.decision
     if decision.verdict is Verdict.REFUSE:
@@ -76,27 +73,37 @@ async def judge_call(call: ToolCall) -> Judgement:
     Raises:
         MaasError: The machines cannot be read.
     """
-    policy, effects = call.host.policy, call.effects
+    policy, effects, limits = call.host.policy, call.effects, counting_limits(call)
     machines: Sequence[Machine] = ()
     username: str | None = None
-    if effects.changes:
-        machines = await _read_machines(call, effects)
-        if any(machine.owner is not None for machine in machines):
-            username = await call.tenant.engine.username()
+    usage: Mapping[str, Usage] = {}
+    if effects.changes and (effects.machines or effects.operations or limits):
+        with giving_up(call.tool.name, call.answer_by):
+            machines = await _read_machines(call, effects)
+            if any(machine.owner is not None for machine in machines):
+                username = await call.tenant.engine.username()
+            usage = await read_usage(call, limits)
     judged = JudgedCall(
         tool=call.tool.name,
         effects=effects,
         machines=machines,
         username=username,
-        tiers=frozenset(each.tier for each in call.principal.scopes),
+        tiers=_tiers_of(call.principal.scopes),
         mode=policy.mode_name,
         now=datetime.fromtimestamp(call.host.now(), UTC),
         kinds=limits_of(call.tool.limit, erases=effects.erases),
         counted_as=counted_names(call),
-        usage=await read_usage(call) if effects.changes else {},
+        usage=usage,
         unserved=_unserved(call),
     )
-    return Judgement(judged, judge(policy.rules, judged))
+    findings = judge(policy.rules, judged)
+    return Judgement(judged, findings, deciding(findings))
+
+
+@cache
+def _tiers_of(scopes: frozenset[Scope]) -> frozenset[Tier]:
+    """The tiers that scopes allow."""
+    return frozenset(each.tier for each in scopes)
 
 
 async def _read_machines(call: ToolCall, effects: Effects) -> Sequence[Machine]:

@@ -90,9 +90,8 @@ def counting_limits(call: ToolCall) -> Mapping[str, Limit]:
     return {kind: limit for kind, limit in limits.items() if limit.counts}
 
 
-async def read_usage(call: ToolCall) -> Mapping[str, Usage]:
-    """The usage of the limits that count the call."""
-    limits = counting_limits(call)
+async def read_usage(call: ToolCall, limits: Mapping[str, Limit]) -> Mapping[str, Usage]:
+    """The usage of the limits that count the call: those of :func:`counting_limits`."""
     if not limits:
         return {}
     await _end_idle(call, limits)

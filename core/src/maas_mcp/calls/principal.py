@@ -54,7 +54,7 @@ class Principal:
 
     def may(self, scope: Scope) -> bool:
         """Whether one of the principal's scopes includes ``scope``."""
-        return any(each.includes(scope) for each in self.scopes)
+        return scope in self.scopes or any(each.includes(scope) for each in self.scopes)
 
 
 LOCAL: Final = Principal("", frozenset(Scope))

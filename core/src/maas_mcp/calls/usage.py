@@ -120,9 +120,11 @@ class UsageStore:
 
     async def _run(self, work: Callable[[], ResultT]) -> ResultT:
         """Run the work: in memory at once, and in a thread for a file, which another process may have locked."""
-        async with self._lock:
-            with self._explaining():
-                return work() if self._path is None else await anyio.to_thread.run_sync(work)
+        with self._explaining():
+            if self._path is None:
+                return work()
+            async with self._lock:
+                return await anyio.to_thread.run_sync(work)
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from functools import cached_property
 from typing import Final
 
 from maas_mcp.errors import RefusedByPolicyError
@@ -38,7 +37,7 @@ class Verdict(IntEnum):
     REFUSE = 3
 
 
-@dataclass(frozen=True)  # without slots, for the cached property
+@dataclass(frozen=True, slots=True)
 class JudgedCall:
     """A call, as far as the policy needs it."""
 
@@ -62,10 +61,12 @@ class JudgedCall:
     unserved: "Finding | None" = None
     """Why the tool cannot be called at all; ``None`` if it can."""
 
-    @cached_property
-    def tier(self) -> Tier:
-        """The tier of the call."""
-        return tier_of(self.effects, self.machines, self.username)
+    tier: Tier = field(init=False)
+    """The tier of the call."""
+
+    def __post_init__(self) -> None:
+        """Find the tier."""
+        object.__setattr__(self, "tier", tier_of(self.effects, self.machines, self.username))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def deciding(findings: Sequence[Finding]) -> Finding:
 
 
 def _scope(call: JudgedCall) -> Iterator[Finding]:
-    if not any(each.includes(call.tier) for each in call.tiers):
+    if call.tier not in call.tiers and not any(each.includes(call.tier) for each in call.tiers):
         yield Finding(
             "scopes",
             Verdict.REFUSE,

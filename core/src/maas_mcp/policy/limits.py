@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -62,6 +63,7 @@ class Counted:
     """The kinds and machines that no earlier call of this hour had counted."""
 
 
+@lru_cache(maxsize=256)
 def limits_of(limit: str, *, erases: bool) -> tuple[str, ...]:
     """The limits that count a call of a tool with this limit."""
     return tuple(dict.fromkeys(kind for kind in (limit, ERASE if erases else "") if kind))
@@ -83,8 +85,10 @@ def exceeded(limit: Limit, usage: Usage, machines: Collection[str], more: int = 
         ("per_hour", limit.per_hour, usage.last_hour, "in the last hour"),
         ("at_once", limit.at_once, usage.busy, "at the moment"),
     ):
+        if most is None:
+            continue
         new = len(set(machines) - counted) + more
-        if most is not None and new and len(counted) + new > most:
+        if new and len(counted) + new > most:
             already = f"in addition to {len(counted)} {when}" if counted else when.replace("last ", "")
             yield name, f"{_machines(new)} {already}, and the limit is {most}"
 

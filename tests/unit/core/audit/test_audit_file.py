@@ -183,6 +183,18 @@ def test_a_very_long_line_is_continued(path: Path) -> None:
     assert (check(path).fault, check(path).lines) == (None, 3)
 
 
+@pytest.mark.parametrize(
+    "value", ["\ud800", json.loads("[" * 400 + "]" * 400), float("nan"), 2**70, "a\x7fé\u2028😀"], ids=repr
+)
+def test_every_value_that_a_client_may_send_is_one_line_of_ascii(path: Path, value: object) -> None:
+    AuditFile(path).append({"event": "refused", "call": "1", "arguments": {"value": value}})
+    write(path, 1, start=2)
+    line = path.read_bytes().splitlines()[0].decode("ascii")
+    recorded = json.loads(line, parse_constant=pytest.fail)["arguments"]["value"]
+    assert recorded == ("NaN" if value != value else value)  # noqa: PLR0124 - only NaN differs from itself
+    assert (check(path).fault, check(path).lines) == (None, 2)
+
+
 def test_each_line_may_be_written_to_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
