@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
-from maas_simulator import Status
+from maas_simulator import SimulatedMachine, Status
 from maas_simulator.model.power import BmcFailure, BmcMode, PowerErrors
 from simulator.tests.contract.recording import Exchange, LabEvent
 from simulator.tests.contract.scene import Scene
@@ -33,9 +33,12 @@ MODES: Final[Mapping[str, BmcMode]] = {
 """The modes in which the lab's BMCs fail, with those of the simulator. The others are ``ok`` and ``slow``."""
 
 NODE04: Final = "b6f86m"
-NOT_BOOTING: Final = frozenset({499, 538})
-"""The deployments of node04 that the lab did not boot, because the machine had been renamed."""
+NOT_BOOTING: Final[Mapping[int, str]] = {499: "Deploying", 538: "Power on"}
+"""The deployments of node04 that the lab did not boot, because the machine had been renamed, and where they stopped."""
 
+
+UNRECORDED: Final[Mapping[int, Mapping[str, str]]] = {576: {"power_off": "node08", "release": "node08"}}
+"""Operations in gaps of the recording that changed a machine. Their BMCs were unroutable, and MAAS rejected them."""
 
 UNROUTABLE: Final = "MAAS knows no rack that reaches this BMC"
 """Exchanges with this in their title met a fault of the lab's network: no rack controller reached the BMC."""
@@ -49,6 +52,9 @@ class Lab:
 
     def carry_out(self, event: LabEvent, scene: Scene) -> None:
         """Do the same to the simulated region."""
+        for op, name in UNRECORDED.get(event.n, {}).items():
+            with _unroutable(scene.region.machine(name)):
+                scene.acts(op, name, "admin", {})
         if event.hostname is not None:
             scene.until(event.hostname, lambda machine: machine.status_name in event.statuses)
         match event.command:
@@ -68,19 +74,24 @@ class Lab:
     def circumstances(self, exchange: Exchange, scene: Scene) -> Iterator[None]:
         """Give an exchange the faults that the lab had by accident."""
         if exchange.n in NOT_BOOTING:
-            scene.region.plan(NODE04, hang="Deploying")
-        machine = scene.region.machines.get(exchange.url.split("/")[5]) if UNROUTABLE in exchange.title else None
-        before = machine.bmc_down if machine is not None else None
-        if machine is not None:
-            machine.bmc_down = BmcFailure(mode="unroutable")
-        yield
-        if machine is not None:
-            machine.bmc_down = before
+            scene.region.plan(NODE04, hang=NOT_BOOTING[exchange.n])
+        if UNROUTABLE not in exchange.title:
+            yield
+            return
+        with _unroutable(scene.region.machines[exchange.url.split("/")[5]]):
+            yield
 
     def _change_errors(self, scene: Scene) -> None:
         for machine in scene.region.machines.values():
             if machine.bmc_down is not None:
                 machine.bmc_down = replace(machine.bmc_down, errors=self._errors)
+
+
+@contextmanager
+def _unroutable(machine: SimulatedMachine) -> Iterator[None]:
+    before, machine.bmc_down = machine.bmc_down, BmcFailure(mode="unroutable")
+    yield
+    machine.bmc_down = before
 
 
 def _change_machine(scene: Scene, name: str, command: str, word: str, answer: str) -> None:

@@ -14,8 +14,11 @@ from simulator.tests.contract.scene import Scene, StuckError
 from simulator.tests.contract.second_world import second_region, world
 from simulator.tests.contract.sender import Sender
 
-FACTOR: Final = 60.0
+FACTOR: Final = 30.0
 """How many simulated seconds pass in a second of the recording, whose machines were programs without a delay."""
+
+WAITS: Final = 200.0
+"""How many pass in a second that the recording waited on purpose, until something had happened."""
 
 LONGEST: Final = 900.0
 """The longest time in simulated seconds that passes at once. MAAS's time limits never passed in the recording."""
@@ -81,10 +84,10 @@ class _Player:
                 self.problems = []
                 yield outcome
 
-    def _pass_time(self, until: float) -> None:
+    def _pass_time(self, until: float, factor: float = FACTOR) -> None:
         seconds = max(0.0, until - self.t)
         self.t += seconds
-        self.scene.region.advance(min(seconds * FACTOR, LONGEST))
+        self.scene.region.advance(min(seconds * factor, LONGEST))
 
     def _happens(self, event: LabEvent) -> None:
         try:
@@ -92,5 +95,5 @@ class _Player:
         except (StuckError, KeyError) as problem:
             self.problems.append(f"after {event.n} {event.title}: {problem}")
         if event.hostname is None:
-            self._pass_time(event.ended)
+            self._pass_time(event.ended, WAITS)
         self.t = event.ended
