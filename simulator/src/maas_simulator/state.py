@@ -3,10 +3,11 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 
 from maas_simulator.model.auth import Authenticator, User
+from maas_simulator.model.built_in_scripts import NEW_SCRIPT, add_built_in_scripts
 from maas_simulator.model.config import CONFIG
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE, Event, EventLog
 from maas_simulator.model.faults import Faults, Hold, Requests
@@ -16,16 +17,14 @@ from maas_simulator.model.networks import RACK, add_default_networks, vlan_of_fa
 from maas_simulator.model.oddities import Oddities
 from maas_simulator.model.organisation import add_default_organisation
 from maas_simulator.model.power import Command
-from maas_simulator.model.records import Tables
+from maas_simulator.model.records import Record, Tables
 from maas_simulator.model.refusals import Refusal, rack_down
+from maas_simulator.model.region_objects import add_region_objects
 from maas_simulator.model.runs import Run
 from maas_simulator.model.schedule import Schedule
-from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptResult, ScriptSet, SetType
+from maas_simulator.model.scripts import INSTALL_LOG, ScriptResult, ScriptSet, SetType
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.model.variants import Variant
-
-KEPT_SETS = {SetType.COMMISSIONING: 10, SetType.TESTING: 10, SetType.INSTALLATION: 3, SetType.RELEASE: 3}
-"""How many script sets of each kind MAAS keeps per machine by default."""
 
 
 class RegionState:
@@ -51,8 +50,8 @@ class RegionState:
         """The objects other than machines and users, by kind."""
         add_default_organisation(self.tables)
         add_default_networks(self.tables)
-        self.release_scripts: dict[str, float] = {}
-        """Custom release scripts with their lengths in simulated seconds. MAAS itself only has the erase."""
+        add_built_in_scripts(self.tables, self.now())
+        add_region_objects(self.tables, self.now())
         self.settings = dict(CONFIG)
         """MAAS's settings that have a value here, by name."""
         self.images = Images(self.schedule)
@@ -83,6 +82,21 @@ class RegionState:
     def api_key_of(self, username: str) -> str:
         """Return the API key of a user; ``KeyError`` if there is no such user."""
         return self.users[username].api_key
+
+    @property
+    def release_scripts(self) -> dict[str, float]:
+        """Custom release scripts with their lengths in simulated seconds. MAAS itself only has the erase."""
+        return {script["name"]: script["seconds"] for script in self._custom_release_scripts()}
+
+    @release_scripts.setter
+    def release_scripts(self, seconds: Mapping[str, float]) -> None:
+        for script in self._custom_release_scripts():
+            del self.tables["Script"][script["id"]]
+        for name, length in seconds.items():
+            self.tables["Script"].add(**{**NEW_SCRIPT, "name": name, "type": int(SetType.RELEASE), "seconds": length})
+
+    def _custom_release_scripts(self) -> list[Record]:
+        return self.tables["Script"].where(type=int(SetType.RELEASE), default=False)
 
     def machine(self, name: str) -> SimulatedMachine:
         """Return the machine with this hostname or system id, in its current state; ``KeyError`` if there is none."""
@@ -166,22 +180,27 @@ class RegionState:
         self.runs.pop(machine.system_id, None)
 
     def new_set(self, machine: SimulatedMachine, kind: SetType, results: Sequence[ScriptResult]) -> ScriptSet:
-        """Add a script set and make it the current one of its kind. Older sets end, and the oldest are forgotten."""
+        """Add a script set, the current one of its kind. Older ones end, and a setting says how many are kept."""
         scripts = ScriptSet(next(self._set_ids), machine.system_id, kind, results)
         machine.sets.append(scripts)
         older = [each for each in machine.sets if each.type is kind][:-1]
         for old in older:
             old.abort()
-        for old in older[: 1 - KEPT_SETS[kind]]:
+        for old in older[: 1 - int(str(self.settings[f"max_node_{kind.name.lower()}_results"]))]:
             machine.sets.remove(old)
         machine.current[kind] = scripts.id
         return scripts
 
-    def new_result(self, machine: SimulatedMachine, name: str, disk: str | None = None) -> ScriptResult:
-        """Create a pending result. The estimate is the script's usual length on this machine, or its last one."""
-        usual = COMMISSIONING_SCRIPTS.get(name) or TEST_SCRIPTS.get(name)
-        estimate = usual * machine.pace if usual else self._last_runtime(machine, name)
-        return ScriptResult(self.number_results(1), name, self.now(), disk=disk, estimate=estimate)
+    def new_result(
+        self, machine: SimulatedMachine, script: Record | None = None, disk: str | None = None
+    ) -> ScriptResult:
+        """Create a pending result of a script, by default of an installation.
+
+        The estimate is the script's usual length on this machine, or its last one.
+        """
+        name = INSTALL_LOG if script is None else script["name"]
+        estimate = self._last_runtime(machine, name) if script is None else script["seconds"] * machine.pace
+        return ScriptResult(self.number_results(1), name, self.now(), disk=disk, estimate=estimate, script=script)
 
     def number_results(self, count: int) -> int:
         """Reserve ids for ``count`` new results and return the first of them."""

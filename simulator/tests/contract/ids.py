@@ -131,7 +131,8 @@ def _event_pairs(recorded: list[dict[str, Any]], simulated: list[dict[str, Any]]
 
 
 def _identity(shown: Any, index: int) -> Any:
-    """The name of an object in a list, or its place."""
+    """The name of an object in a list, with the architecture of an image; or its place."""
     if isinstance(shown, dict):
-        return next((shown[name] for name in ("hostname", "mac_address", "name", "cidr") if name in shown), index)
+        names = (shown[name] for name in ("hostname", "mac_address", "name", "cidr") if name in shown)
+        return next(((name, shown.get("architecture")) for name in names), index)
     return index

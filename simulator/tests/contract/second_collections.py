@@ -81,4 +81,5 @@ def _image(seen: dict[str, Any]) -> ImageResource:
         for version, each in seen["sets"].items()
     }
     deployed = datetime.fromisoformat(f"{seen['last_deployed']}+00:00").timestamp() if seen["last_deployed"] else None
-    return ImageResource(seen["id"], seen["name"], architecture, kernel, versions, deployed)
+    described = {name: seen[name] for name in ("title", "platform", "supported_platforms", "subarches")}
+    return ImageResource(seen["id"], seen["name"], architecture, kernel, versions, deployed, described)

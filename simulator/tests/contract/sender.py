@@ -23,6 +23,8 @@ class Sender:
 
     def __init__(self, region: SimulatedRegion, base_url: str) -> None:
         self.region = region
+        self.keys = {name: user.api_key for name, user in region.users.items()}
+        """The API keys, of users who are deleted later too."""
         self.connection = http.client.HTTPConnection(
             base_url.removeprefix("http://").removesuffix("/MAAS"), timeout=TIMEOUT
         )
@@ -60,7 +62,7 @@ class Sender:
         return {name: value for name, value in (headers | dict(exchange.headers)).items() if value}
 
     def _sign(self, user: str) -> str:
-        consumer, token, secret = self.region.api_key_of(user).split(":")
+        consumer, token, secret = self.keys[user].split(":")
         parameters = {
             "oauth_nonce": secrets.token_hex(32),
             "oauth_timestamp": str(int(self.region.authenticator.clock())),

@@ -23,6 +23,9 @@ WAITS: Final = 200.0
 LONGEST: Final = 900.0
 """The longest time in simulated seconds that passes at once. MAAS's time limits never passed in the recording."""
 
+FREED: Final = {1436: "tg84sf"}
+"""A machine that was released outside the sequence, before its owner was deleted."""
+
 Steps = list[Exchange | LabEvent]
 
 
@@ -78,6 +81,8 @@ class _Player:
                 self._happens(step)
                 continue
             self._pass_time(step.ended)  # MAAS stores its changes at the end of a request.
+            if step.n in FREED:
+                self.scene.region.machines[FREED[step.n]].owner = None
             with self.lab.circumstances(step, self.scene):
                 outcome = send_again(step, self.scene, self.sender, self.problems)
             if step.answer is not None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from maas_simulator.http import accounts, region_routes
+from maas_simulator.http import account_routes, region_routes
 from maas_simulator.http.broken_responses import Dropped, apply_fault, replacement
 from maas_simulator.http.calls import Answer, Call, Endpoint, Handler, parse_form
 from maas_simulator.http.description import describe
@@ -37,8 +37,6 @@ MOVED = (
     "<center><h1>301 Moved Permanently</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
 )
 """The response of the proxy in front of MAAS at the root."""
-
-_METHODS = ("PUT", "POST", "GET", "DELETE")
 
 
 def create_app(region: RegionState) -> Starlette:
@@ -149,14 +147,16 @@ class _RegionApp:
         user = self.region.authenticator.user(request.headers.get("authorization"), signed)
         if user is None:
             raise unrecognised(request.method, parsed.op) if endpoint.anonymous else Refusal(401, "Forbidden", PLAIN)
+        if endpoint.restricted and not user.is_superuser:
+            raise Refusal(403, "User is not allowed access to this API.")
         return user
 
 
 def _answer_without_credentials(parsed: _ParsedRequest, region: RegionState) -> Answer | None:
     if parsed.path == "/MAAS/":
         raise Refusal(301, MOVED, "text/html", {"Location": "/MAAS/r/"}).without_vary()
-    if parsed.path == accounts.PATH:
-        return accounts.authenticate(region.users, parsed.request.method, parsed.form)
+    if parsed.path == account_routes.LOGIN:
+        return account_routes.authenticate(region, parsed.request.method, parsed.form)
     for path, what in OUTSIDE_THE_API.items():
         if parsed.path.startswith(path):
             raise not_simulated(what)
@@ -170,8 +170,8 @@ def _answer_without_credentials(parsed: _ParsedRequest, region: RegionState) -> 
 def _handler(parsed: _ParsedRequest, endpoint: Endpoint) -> Handler:
     """The handler of the request. MAAS checks in this order, after the credentials."""
     method = parsed.request.method
-    if method not in _METHODS:
-        raise Refusal(405, "", HTML, {"Allow": ", ".join(_METHODS), **BY_USER})
+    if method not in endpoint.methods:
+        raise Refusal(405, "", HTML, {"Allow": ", ".join(endpoint.methods), **BY_USER})
     if parsed.broken is not None:
         raise parsed.broken
     handler = endpoint.handlers.get((method, parsed.op))
@@ -220,8 +220,8 @@ def _hold_names(parsed: _ParsedRequest) -> tuple[str, ...]:
 def _response(status: int, body: str | bytes, content_type: str, headers: Mapping[str, str]) -> Response:
     """Build a response with its exact content type: Starlette would add a charset to a media type."""
     response = Response(body, status, {"Content-Type": content_type, **headers})
-    if "transfer-encoding" in response.headers:
-        del response.headers["content-length"]
+    if "Transfer-Encoding" in headers:
+        del response.headers["Content-Length"]
     return response
 
 

@@ -92,7 +92,10 @@ Handler = Callable[[Call], Answer]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A path and its handlers, by method and op. ``anonymous``: without credentials it returns 400 instead of 401."""
+    """A path and its handlers, by method and op.
+
+    ``anonymous``: without credentials it returns 400 instead of 401. ``restricted``: only superusers may call it.
+    """
 
     name: str
     """The name in the description of the API."""
@@ -100,11 +103,17 @@ class Endpoint:
     """The path relative to ``/MAAS/api/2.0/``, with variable parts in braces."""
     handlers: Mapping[tuple[str, str | None], Handler]
     anonymous: bool = False
+    restricted: bool = False
 
     @property
     def params(self) -> tuple[str, ...]:
         """The names of the variable parts, in order."""
         return tuple(_VARIABLE.findall(self.path))
+
+    @property
+    def methods(self) -> list[str]:
+        """The HTTP methods that exist, in the order of a 405's ``Allow``, which is arbitrary in MAAS."""
+        return sorted({method for method, _ in self.handlers})
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:

@@ -3,43 +3,79 @@
 from dataclasses import replace
 
 from maas_simulator.http import (
-    collection_routes,
+    account_routes,
     image_routes,
     machine_edits,
     machine_routes,
     network_resources,
+    node_resources,
     organisation_resources,
+    region_resources,
     region_routes,
     result_routes,
+    script_resources,
+    tag_resources,
 )
 from maas_simulator.http.calls import Endpoint
+from maas_simulator.http.empty_collections import EMPTY, none
 from maas_simulator.http.machine_routes import POST_OPERATIONS
 from maas_simulator.http.unsimulated import UNSIMULATED, unsimulated_handlers
 
 PREFIX = "/MAAS/api/2.0/"
 
-EMPTY = ("devices", "dhcp-snippets", "discovery", "files", "ipaddresses", "static-routes")
-"""Collections that are empty, as in a new region. Nothing can be added to them."""
-
-
 RESOURCES = (
     organisation_resources.ZONES,
     organisation_resources.POOLS,
-    organisation_resources.TAGS,
+    tag_resources.TAGS,
     organisation_resources.DOMAINS,
     network_resources.FABRICS,
     network_resources.VLANS,
     network_resources.SUBNETS,
     network_resources.SPACES,
     network_resources.RANGES,
+    account_routes.SSH_KEYS,
+    account_routes.SSL_KEYS,
+    node_resources.DEVICES,
+    region_resources.NOTIFICATIONS,
+    region_resources.REPOSITORIES,
+    region_resources.SNIPPETS,
+    region_resources.SOURCES,
+    region_resources.SELECTIONS,
+    script_resources.SCRIPTS,
 )
 """The collections of records."""
 
 SIMULATED = (
     Endpoint("Version", "version/", {("GET", None): region_routes.version}),
-    Endpoint("Users", "users/", {("GET", None): collection_routes.users, ("GET", "whoami"): collection_routes.whoami}),
-    Endpoint("User", "users/{username}/", {("GET", None): collection_routes.user}),
-    Endpoint("Maas", "maas/", {("GET", "get_config"): region_routes.get_config}),
+    Endpoint(
+        "Users",
+        "users/",
+        {
+            ("GET", None): account_routes.users,
+            ("GET", "whoami"): account_routes.whoami,
+            ("POST", None): account_routes.create_user,
+        },
+    ),
+    Endpoint(
+        "User",
+        "users/{username}/",
+        {("GET", None): account_routes.user, ("DELETE", None): account_routes.delete_user},
+    ),
+    Endpoint(
+        "Account",
+        "account/",
+        {
+            ("GET", "list_authorisation_tokens"): account_routes.list_tokens,
+            ("POST", "create_authorisation_token"): account_routes.create_token,
+            ("POST", "delete_authorisation_token"): account_routes.delete_token,
+            ("POST", "update_token_name"): account_routes.rename_token,
+        },
+    ),
+    Endpoint(
+        "Maas",
+        "maas/",
+        {("GET", "get_config"): region_routes.get_config, ("POST", "set_config"): region_routes.set_config},
+    ),
     Endpoint(
         "Machines",
         "machines/",
@@ -79,14 +115,20 @@ SIMULATED = (
     Endpoint(
         "NodeScriptResult",
         "nodes/{system_id}/results/{id}/",
-        {("GET", None): result_routes.result, ("GET", "download"): result_routes.download},
+        {
+            ("GET", None): result_routes.result,
+            ("GET", "download"): result_routes.download,
+            ("PUT", None): result_routes.suppress,
+            ("DELETE", None): result_routes.delete,
+        },
     ),
+    Endpoint("CommissioningResults", "commissioning-results/", {("GET", None): result_routes.all_results}),
+    Endpoint("InstallationResults", "installation-results/", {("GET", None): result_routes.all_results}),
     Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
     *(endpoint for resource in RESOURCES for endpoint in resource.endpoints()),
     Endpoint("Vlans", "fabrics/{fabric_id}/vlans/", {("GET", None): network_resources.fabric_vlans}),
     Endpoint("Networks", "networks/", {("GET", None): network_resources.networks}),
     Endpoint("Network", "networks/{name}/", {("GET", None): network_resources.network}),
-    Endpoint("Device", "devices/{system_id}/", {("GET", None): collection_routes.no_device}),
     Endpoint(
         "BootResources",
         "boot-resources/",
@@ -95,10 +137,19 @@ SIMULATED = (
             ("GET", "is_importing"): image_routes.is_importing,
             ("POST", "import"): image_routes.start_import,
             ("POST", "stop_import"): image_routes.stop_import,
+            ("POST", None): image_routes.upload_image,
         },
     ),
-    Endpoint("BootResource", "boot-resources/{id}/", {("GET", None): image_routes.read_image}),
-    *(Endpoint(name, f"{name}/", {("GET", None): collection_routes.none}) for name in EMPTY),
+    Endpoint(
+        "BootResource",
+        "boot-resources/{id}/",
+        {("GET", None): image_routes.read_image, ("DELETE", None): image_routes.delete_image},
+    ),
+    *script_resources.COMMISSIONING_SCRIPTS,
+    *region_resources.LICENSE_KEYS,
+    *node_resources.CONTROLLERS,
+    *EMPTY,
+    *(Endpoint(name, f"{name}/", {("GET", None): none}) for name in ("ipaddresses", "static-routes")),
 )
 
 

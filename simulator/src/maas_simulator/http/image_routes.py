@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.resources import DELETED, check_admin
+from maas_simulator.model.fields import REQUIRED, Invalid, one_of
 from maas_simulator.model.forms import last
 from maas_simulator.model.images import ImageFile, ImageResource
 from maas_simulator.model.networks import API
-from maas_simulator.model.refusals import TEXT, Refusal, forbidden, not_found
+from maas_simulator.model.refusals import TEXT, Refusal, not_found, not_simulated, refused_form
 
 
 def list_images(call: Call) -> Answer:
@@ -31,6 +33,34 @@ def read_image(call: Call) -> Answer:
     raise not_found("BootResource")
 
 
+def upload_image(call: Call) -> Answer:
+    """Upload an image, for superusers. Only the checks of the parameters are simulated."""
+    check_admin(call)
+    errors = {name: [REQUIRED] for name in ("name", "architecture") if not last(call.form, name)}
+    known = sorted({f"{each.architecture}/generic" for each in call.region.images.resources})
+    try:
+        one_of("architecture", *known)(call.region.tables, last(call.form, "architecture") or known[0])
+    except Invalid as wrong:
+        errors["architecture"] = list(wrong.args)
+    if "content" not in call.form:
+        errors |= {name: [REQUIRED] for name in ("sha256", "size") if not last(call.form, name)}
+    if errors:
+        raise refused_form(errors)
+    raise not_simulated("uploading images")
+
+
+def delete_image(call: Call) -> Answer:
+    """Delete an image, for superusers."""
+    check_admin(call)
+    images = call.region.images
+    kept = [each for each in images.resources if call.parts[0] != str(each.id)]
+    if kept == images.resources:
+        raise Refusal(500, "BootResource matching query does not exist.")
+    images.resources = kept
+    images.names = [name for name in images.names if any(each.name == name for each in kept)]
+    return DELETED
+
+
 def is_importing(call: Call) -> Answer:
     """Whether an import is running."""
     return Answer(call.region.images.importing)
@@ -38,16 +68,14 @@ def is_importing(call: Call) -> Answer:
 
 def start_import(call: Call) -> Answer:
     """Start an import, for superusers."""
-    if not call.user.is_superuser:
-        raise forbidden()
+    check_admin(call)
     call.region.images.start()
     return Answer(text="Import of boot resources started", content_type=TEXT)
 
 
 def stop_import(call: Call) -> Answer:
     """Stop the import, for superusers."""
-    if not call.user.is_superuser:
-        raise forbidden()
+    check_admin(call)
     call.region.images.stop()
     return Answer(text="Import of boot resources is being stopped", content_type=TEXT)
 
@@ -57,28 +85,15 @@ def _type(resource: ImageResource) -> str:
 
 
 def _json(resource: ImageResource) -> dict[str, object]:
-    shown: dict[str, object] = {
+    return {
         "id": resource.id,
         "type": _type(resource),
         "name": resource.name.removeprefix("custom/"),
         "architecture": f"{resource.architecture}/{resource.kernel}",
         "resource_uri": f"{API}/boot-resources/{resource.id}/",
         "last_deployed": _moment(resource.last_deployed),
-        "subarches": _kernels_up_to(resource.kernel),
+        **resource.description,
     }
-    if resource.title is None:
-        return shown | {"platform": "generic", "supported_platforms": "generic"}
-    return shown | {"title": resource.title} | ({"base_image": "ubuntu/noble"} if resource.uploaded else {})
-
-
-def _kernels_up_to(kernel: str) -> str:
-    """The kernels that an image with this one supports: it and all older ones."""
-    if kernel == "generic":
-        return kernel
-    release = kernel.rpartition("-")[2]
-    every = [f"ga-{year}.{month}" for year in range(16, 25) for month in ("04", "10")]
-    known = ["generic", *(f"hwe-{letter}" for letter in "pqrstuvw"), *every[: every.index(f"ga-{release}") + 1]]
-    return ",".join(known if kernel.startswith("ga-") else [*known, kernel])
 
 
 def _moment(seconds: float | None) -> str | None:

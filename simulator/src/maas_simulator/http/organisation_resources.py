@@ -1,14 +1,14 @@
-"""The resources that machines refer to by name: zones, resource pools, tags and DNS domains."""
+"""The resources that machines refer to by name: zones, resource pools and DNS domains."""
 
 from collections.abc import Callable
 from typing import Final
 
-from maas_simulator.http.calls import Answer, Call
-from maas_simulator.http.render import domain_json, machine_json, pool_json, tag_json, zone_json
-from maas_simulator.http.resources import Resource, by_name, refuse_default
+from maas_simulator.http.calls import Call
+from maas_simulator.http.render import domain_json, pool_json, zone_json
+from maas_simulator.http.resources import Resource, by_name, check_admin, check_superuser, refuse_default
 from maas_simulator.model.fields import Field, RecordForm, boolean, text, whole
 from maas_simulator.model.records import Record
-from maas_simulator.model.refusals import Refusal, not_simulated
+from maas_simulator.model.refusals import Refusal
 
 NAME: Final = text(256, r"\w([ \w-]*\w)?")
 
@@ -28,6 +28,8 @@ def _check_zone_deletion(call: Call, zone: Record) -> None:
     if zone["name"] == "default":
         raise Refusal(400, "This zone is the default zone, it cannot be deleted.")
     _rename("zone")(call, {"name": "default"}, zone)
+    for device in call.region.tables["Device"].where(zone=zone["id"]):
+        device["zone"] = call.region.tables["Zone"].get_named("default")["id"]
 
 
 def _check_pool_deletion(call: Call, pool: Record) -> None:
@@ -42,11 +44,12 @@ ZONES: Final = Resource(
     "zones/",
     "zones/{name}/",
     zone_json,
-    form=RecordForm("Zone", (Field("name", NAME, required=True, unique=True), Field("description", text()))),
+    form=RecordForm("Physical zone", (Field("name", NAME, required=True, unique=True), Field("description", text()))),
     find=by_name,
     order=lambda zone: zone["name"],
     after_update=_rename("zone"),
     before_delete=_check_zone_deletion,
+    may_call=check_admin,
     deletes_unknown=True,
 )
 POOLS: Final = Resource(
@@ -58,52 +61,10 @@ POOLS: Final = Resource(
     order=lambda pool: pool["name"],
     after_update=_rename("pool"),
     before_delete=_check_pool_deletion,
+    may_create=check_superuser,
 )
 
 
-def tagged(call: Call) -> Answer:
-    """The machines with a tag that the user may see, in full."""
-    name, region = TAGS.get(call)["name"], call.region
-    found = [machine for machine in region.machines.values() if name in machine.tag_names and call.sees(machine)]
-    return Answer([machine_json(region, machine) for machine in found])
-
-
-def _check_definition(call: Call, tag: Record) -> None:
-    if tag["definition"]:
-        del call.region.tables["Tag"][tag["id"]]
-        raise not_simulated("tags with a definition")
-
-
-def _rename_tag(call: Call, tag: Record, before: Record) -> None:
-    for machine in call.region.machines.values():
-        machine.tag_names = tuple(tag["name"] if name == before["name"] else name for name in machine.tag_names)
-
-
-def _remove_tag(call: Call, tag: Record) -> None:
-    for machine in call.region.machines.values():
-        machine.tag_names = tuple(name for name in machine.tag_names if name != tag["name"])
-
-
-TAGS: Final = Resource(
-    "Tag",
-    "tags/",
-    "tags/{name}/",
-    tag_json,
-    form=RecordForm(
-        "Tag",
-        (
-            Field("name", text(256, r"[\w.-]+"), required=True, unique=True),
-            Field("comment", text()),
-            Field("definition", text()),
-            Field("kernel_opts", text()),
-        ),
-    ),
-    find=by_name,
-    after_create=_check_definition,
-    after_update=_rename_tag,
-    before_delete=_remove_tag,
-    more_one={("GET", "machines"): tagged},
-)
 DOMAINS: Final = Resource(
     "Domain",
     "domains/",

@@ -6,12 +6,13 @@ from functools import cache, partial
 from urllib.parse import parse_qsl, urlencode
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.model.config import SETTINGS
+from maas_simulator.http.resources import check_admin
+from maas_simulator.model.config import READERS
 from maas_simulator.model.events import LEVELS, Event
-from maas_simulator.model.fields import MAC_ADDRESS
-from maas_simulator.model.forms import integer, last
+from maas_simulator.model.fields import MAC_ADDRESS, Invalid
+from maas_simulator.model.forms import Form, integer, last, mandatory
 from maas_simulator.model.networks import API
-from maas_simulator.model.refusals import Refusal, not_simulated
+from maas_simulator.model.refusals import PLAIN, Refusal, invalid
 
 CAPABILITIES = [
     "networks-management",
@@ -42,13 +43,28 @@ def version(call: Call) -> Answer:
 
 def get_config(call: Call) -> Answer:
     """One setting, as a bare JSON value."""
-    name = last(call.query, "name")
-    if name not in SETTINGS:
-        message = f"{name} is not a valid config setting (valid settings are: {', '.join(SETTINGS)})."
+    return Answer(call.region.settings[_setting(call.query)], content_type="application/json")
+
+
+def set_config(call: Call) -> Answer:
+    """Change a setting, for superusers."""
+    check_admin(call)
+    name, value = mandatory(call.form, "name"), mandatory(call.form, "value")
+    _setting(call.form)
+    try:
+        call.region.settings[name] = READERS[name](call.region.tables, value) if value else ""
+    except Invalid as wrong:
+        raise invalid(name, *wrong.args) from wrong
+    return Answer(text="OK", content_type=PLAIN)
+
+
+def _setting(form: Form) -> str:
+    """The name of a setting."""
+    name = mandatory(form, "name")
+    if name not in READERS:
+        message = f"{name} is not a valid config setting (valid settings are: {', '.join(READERS)})."
         raise Refusal(400, json.dumps({name: [message]}), "application/json")
-    if name not in call.region.settings:
-        raise not_simulated(f"the setting {name}")
-    return Answer(call.region.settings[name], content_type="application/json")
+    return name
 
 
 def events(call: Call) -> Answer:

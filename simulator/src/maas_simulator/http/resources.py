@@ -33,6 +33,23 @@ def by_id_or_name(call: Call, table: Table, name: str) -> Record | None:
     return by_id(call, table, name) or table.named(name.removeprefix("name:"))
 
 
+def check_superuser(call: Call) -> None:
+    """Raise a 403 for other users: the permission on an object."""
+    if not call.user.is_superuser:
+        raise forbidden()
+
+
+def check_admin(call: Call) -> None:
+    """Raise a 403 for other users: the permission to call a method, which MAAS checks before everything else."""
+    if not call.user.is_superuser:
+        raise Refusal(403, "This method is reserved for admin users.")
+
+
+def check_anybody(call: Call) -> None:
+    """Let every user pass."""
+    del call
+
+
 def no_change(call: Call, record: Record) -> None:
     """Do nothing more than MAAS stores."""
     del call, record
@@ -51,9 +68,9 @@ NO_FORM: Final = RecordForm("", ())
 class Resource:
     """A collection in the API: ``GET`` and ``POST`` on ``many``, ``GET``, ``PUT`` and ``DELETE`` on ``one``.
 
-    Everybody reads; only superusers write. MAAS checks in this order: whether the object exists, the permission, the
-    form, and what depends on the object. Without a ``form`` nothing is created or changed. ``more_many`` and
-    ``more_one`` have the operations, and methods that differ.
+    By default everybody reads and only superusers write. MAAS checks in this order: ``may_call``, whether the object
+    exists, the permission, the form, and what depends on the object. Without a ``form`` nothing is created or changed.
+    ``more_many`` and ``more_one`` have the operations, and methods that differ.
     """
 
     kind: str
@@ -72,6 +89,14 @@ class Resource:
     """Gets the object as it is now, and as it was."""
     before_delete: Callable[[Call, Record], None] = no_change
     """Raises a ``Refusal`` if the object cannot be deleted; else removes what depends on it."""
+    may_create: Callable[[Call], None] = check_admin
+    may_change: Callable[[Call, Record], None] = lambda call, _record: check_superuser(call)
+    """Checks the permission to change or delete the object, after it was found."""
+    may_call: Callable[[Call], None] = check_anybody
+    """Checks the permission to change or delete, before the object is looked up."""
+    has_update: bool = True
+    restricted: bool = False
+    """Whether only superusers may call it at all."""
     deletes_unknown: bool = False
     """Whether deleting an unknown object succeeds."""
     superuser_reads: bool = False
@@ -83,12 +108,14 @@ class Resource:
         many: dict[tuple[str, str | None], Handler] = {("GET", None): self.list}
         one: dict[tuple[str, str | None], Handler] = {("GET", None): self.read}
         if self.form is not NO_FORM:
-            many["POST", None], one["PUT", None] = self.create, self.update
+            many["POST", None] = self.create
+        if self.form is not NO_FORM and self.has_update:
+            one["PUT", None] = self.update
         if self.before_delete is not not_deletable:
             one["DELETE", None] = self.delete
         if self.many:
-            yield Endpoint(f"{self.kind}s", self.many, {**many, **self.more_many})
-        yield Endpoint(self.kind, self.one, {**one, **self.more_one})
+            yield Endpoint(f"{self.kind}s", self.many, {**many, **self.more_many}, restricted=self.restricted)
+        yield Endpoint(self.kind, self.one, {**one, **self.more_one}, restricted=self.restricted)
 
     def table(self, call: Call) -> Table:
         """The objects."""
@@ -103,14 +130,13 @@ class Resource:
 
     def get_to_change(self, call: Call) -> Record:
         """The object in the path, if the user may change it."""
+        self.may_call(call)
         found = self.get(call)
-        check_superuser(call)
+        self.may_change(call, found)
         return found
 
     def list(self, call: Call) -> Answer:
         """All objects that the user may see."""
-        if self.superuser_reads:
-            check_superuser(call)
         found = sorted(self.table(call).values(), key=self.order)
         return Answer([self.view(call.region, record) for record in found if self.shown(call, record)])
 
@@ -119,15 +145,15 @@ class Resource:
         return Answer(self.view(call.region, self.get(call)))
 
     def create(self, call: Call) -> Answer:
-        """Create an object, for superusers."""
-        check_superuser(call)
+        """Create an object."""
+        self.may_create(call)
         table = self.table(call)
         record = table.add(**self.form.clean(call.region.tables, call.form, table))
         self.after_create(call, record)
         return Answer(self.view(call.region, record))
 
     def update(self, call: Call) -> Answer:
-        """Change an object, for superusers."""
+        """Change an object."""
         record = self.get_to_change(call)
         before = dict(record)
         record.update(self.form.clean(call.region.tables, call.form, self.table(call), record))
@@ -135,21 +161,15 @@ class Resource:
         return Answer(self.view(call.region, record))
 
     def delete(self, call: Call) -> Answer:
-        """Delete an object, for superusers."""
+        """Delete an object."""
         if self.deletes_unknown:
-            check_superuser(call)
+            self.may_call(call)
             if self.find(call, self.table(call), call.parts[-1]) is None:
                 return DELETED
         record = self.get_to_change(call)
         self.before_delete(call, record)
         del self.table(call)[record["id"]]
         return DELETED
-
-
-def check_superuser(call: Call) -> None:
-    """Raise a 403 for other users."""
-    if not call.user.is_superuser:
-        raise forbidden()
 
 
 def refuse_default(kind: str, is_default: Callable[[Record], bool]) -> Callable[[Call, Record], None]:

@@ -1,23 +1,43 @@
-"""Handlers for script results: a machine's script sets, one set, and script output."""
+"""Handlers for script results: a machine's script sets, one set, script output, and the older list of all results."""
 
+import base64
 import io
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.model.forms import last
-from maas_simulator.model.refusals import Refusal, not_found, not_simulated
-from maas_simulator.model.scripts import ScriptSet, SetType
+from maas_simulator.http.resources import DELETED, check_admin
+from maas_simulator.http.script_resources import hardware_type, is_chosen
+from maas_simulator.model.built_in_scripts import BUILT_IN
+from maas_simulator.model.fields import boolean
+from maas_simulator.model.forms import each, last
+from maas_simulator.model.networks import API
+from maas_simulator.model.records import Record
+from maas_simulator.model.refusals import Refusal, not_found
+from maas_simulator.model.scripts import (
+    INSTALL_LOG,
+    JSON,
+    UNFINISHED,
+    ScriptResult,
+    ScriptSet,
+    SetType,
+    duration,
+    http_date,
+    iso_date,
+)
+from maas_simulator.model.statuses import ScriptStatus
+
+_CURRENT: Final = {f"current-{kind}": SetType[kind.upper()] for kind in ("commissioning", "testing", "installation")}
+_TYPES: Final = {kind.name.lower(): kind for kind in SetType} | {str(int(kind)): kind for kind in SetType}
 
 
 def results(call: Call) -> Answer:
     """All script sets of a machine, optionally of one ``type``."""
-    machine = call.machine("Node")
-    asked: Sequence[str] = [name for value in call.query.get("type", ()) for name in value.split(",") if name]
-    by_name = {kind.name.lower(): kind for kind in SetType} | {str(int(kind)): kind for kind in SetType}
-    if any(name not in by_name for name in asked):
+    machine, asked = call.machine("Node"), each(call.query, "type")
+    if any(name not in _TYPES for name in asked):
         raise Refusal(400, "Invalid result type name")
-    kinds = {by_name[name] for name in asked} or set(SetType)
+    kinds = {_TYPES[name] for name in asked} or set(SetType)
     return Answer([_shown(call, scripts) for scripts in call.region.sets_of(machine) if scripts.type in kinds])
 
 
@@ -26,34 +46,76 @@ def result(call: Call) -> Answer:
     return Answer(_shown(call, _run(call)))
 
 
+def suppress(call: Call) -> Answer:
+    """Let MAAS ignore the results of a set in the machine's status, or heed them again, for superusers."""
+    check_admin(call)
+    scripts = _run(call)
+    if "suppressed" in call.form:
+        scripts.results = list(scripts.results)
+        for each_result in scripts.results:
+            each_result.suppressed = boolean(call.region.tables, last(call.form, "suppressed") or "false")
+    return Answer(_shown(call, scripts))
+
+
+def delete(call: Call) -> Answer:
+    """Delete a script set that is not the current one, for superusers."""
+    check_admin(call)
+    scripts, machine = _run(call), call.machine("Node")
+    if scripts.id in machine.current.values():
+        kind = scripts.type.name.lower()
+        raise Refusal(400, f"Unable to delete the current {kind} script set for node: {machine.hostname}.maas")
+    machine.sets.remove(scripts)
+    return DELETED
+
+
 def download(call: Call) -> Answer:
     """The output of a set's scripts, concatenated, or as files in an archive with ``filetype=tar.xz``."""
-    scripts, wanted = _run(call), _filters(call)
-    printed = {each.name: each.output.encode() for each in scripts.results if not wanted or each.name in wanted}
-    match last(call.query, "filetype") or "txt":
+    scripts = _run(call)
+    filetype, output = last(call.query, "filetype") or "txt", last(call.query, "output") or "combined"
+    if output not in ("combined", "stdout", "stderr", "result", "all"):
+        raise Refusal(400, f'Unknown output "{output}" must be combined, stdout, stderr, result, or all')
+    shows_text = output in ("combined", "stdout", "all")
+    printed = {each.name: each.output.encode() for each in _chosen(call, scripts) if shows_text}
+    match filetype:
         case "txt":
             return Answer(text=b"".join(printed.values()), content_type="application/binary")
         case "tar.xz":
             return Answer(text=_archive(scripts.id, printed), content_type="application/x-tar")
-    raise not_simulated("this filetype")
+    raise Refusal(400, f'Unknown filetype "{filetype}" must be txt or tar.xz')
 
 
 def _run(call: Call) -> ScriptSet:
     machine, name = call.machine("Node"), call.parts[1]
-    current, _, kind = name.partition("-")
-    if current == "current" and kind in ("commissioning", "testing", "installation"):
-        scripts = call.region.current_set(machine, SetType[kind.upper()])
+    if name in _CURRENT:
+        scripts = call.region.current_set(machine, _CURRENT[name])
         if scripts is None:
+            kind = name.removeprefix("current-")
             raise Refusal(400, f"No current {kind} script set exists for this node.")
         return scripts
+    if not name.isdecimal():
+        expected = ", ".join(_CURRENT)
+        raise Refusal(400, f'Unknown id "{name}" must be {expected}, or the id number of a specific result.')
     for scripts in machine.sets:
         if name == str(scripts.id):
             return scripts
     raise not_found("ScriptSet")
 
 
-def _filters(call: Call) -> set[str]:
-    return {name for value in call.query.get("filters", ()) for name in value.split(",") if name}
+def _chosen(call: Call, scripts: ScriptSet) -> Iterator[ScriptResult]:
+    """The results of scripts with a name, id or tag, or for a type of hardware."""
+    names, wanted = each(call.query, "filters"), last(call.query, "hardware_type")
+    hardware = hardware_type(wanted) if wanted else None
+    for one in scripts.results:
+        script = _script(call, one)
+        if hardware is not None and (script is None or script["hardware_type"] != hardware):
+            continue
+        if not names or one.name in names or (script is not None and is_chosen(script, names)):
+            yield one
+
+
+def _script(call: Call, one: ScriptResult) -> Record | None:
+    table = call.region.tables["Script"]
+    return table.get((one.script or BUILT_IN.get(one.name) or {"id": 0})["id"])
 
 
 def _archive(number: int, printed: Mapping[str, bytes]) -> bytes:
@@ -66,10 +128,99 @@ def _archive(number: int, printed: Mapping[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def _shown(call: Call, scripts: ScriptSet) -> dict[str, object]:
+def _shown(call: Call, scripts: ScriptSet) -> JSON:
     """Show a script set. MAAS 3.7: any value of ``include_output`` includes the output, even ``0``."""
-    include_output = "include_output" in call.query
-    shown = scripts.as_json(include_output=include_output)
-    if names := _filters(call):
-        shown["results"] = [r.as_json(include_output=include_output) for r in scripts.results if r.name in names]
+    every = scripts.results
+    started = min((one.started for one in every if one.started is not None), default=None)
+    unfinished = not every or any(one.ended is None for one in every)
+    ended = None if unfinished else max((one.ended for one in every if one.ended is not None), default=None)
+    pings = scripts.type in (SetType.COMMISSIONING, SetType.TESTING)
+    status = scripts.status
+    return {
+        "id": scripts.id,
+        "system_id": scripts.system_id,
+        "type": int(scripts.type),
+        "type_name": scripts.type.name.capitalize(),
+        "status": int(status),
+        # MAAS 3.7 looks up the status -1 of an empty set in a list, and so shows the last one.
+        "status_name": NO_STATUS if status is ScriptStatus.UNKNOWN else status.display,
+        "started": http_date(started),
+        "ended": http_date(ended),
+        "runtime": "" if started is None or ended is None else duration(ended - started),
+        "last_ping": http_date(ended or started) if pings else None,
+        "results": [_result_json(call, one) for one in _chosen(call, scripts)],
+        "resource_uri": f"{API}/nodes/{scripts.system_id}/results/{scripts.id}/",
+    }
+
+
+NO_STATUS: Final = "Failed to apply custom network configuration"
+
+
+def _result_json(call: Call, one: ScriptResult) -> JSON:
+    runtime = None if one.started is None or one.ended is None else one.ended - one.started
+    script = _script(call, one)
+    shown: JSON = {
+        "id": one.id,
+        "created": http_date(one.created),
+        "updated": http_date(one.ended or one.started or one.created),
+        "name": one.name,
+        "status": int(one.status),
+        "status_name": one.status.display,
+        "exit_status": one.exit_status,
+        "started": http_date(one.started),
+        "ended": http_date(one.ended),
+        "runtime": duration(runtime),
+        "starttime": "" if one.started is None else one.started,
+        "endtime": "" if one.ended is None else one.ended,
+        "estimated_runtime": duration(runtime if runtime is not None else one.estimate) or "Unknown",
+        "parameters": one.parameters,
+        "script_id": script and script["id"],
+        "script_revision_id": script and script["history"][0]["id"] if one.exit_status is not None else None,
+        "suppressed": one.suppressed,
+    }
+    if "include_output" in call.query:
+        text = base64.b64encode(one.output.encode()).decode()
+        shown |= {"output": text, "stdout": text if one.name != INSTALL_LOG else "", "stderr": "", "result": ""}
     return shown
+
+
+def all_results(call: Call) -> Answer:
+    """The results of the latest runs of all machines in the older format."""
+    machines = [
+        machine
+        for machine in call.region.machines.values()
+        if call.sees(machine) and machine.system_id in call.query.get("system_id", (machine.system_id,))
+    ]
+    kinds = call.query.get("result_type", ())
+    return Answer(
+        [
+            _old_json(scripts, one, name, text)
+            for machine in machines
+            for scripts in {scripts.type: scripts for scripts in machine.sets}.values()
+            if not kinds or str(int(scripts.type)) in kinds
+            for one in scripts.results
+            for name, text in _texts(one)
+            if one.status not in UNFINISHED and name in call.query.get("name", (name,))
+        ]
+    )
+
+
+def _texts(one: ScriptResult) -> Iterator[tuple[str, str]]:
+    """The output of a script, and what a failed one printed as errors, each with its name."""
+    yield one.name, one.output
+    if one.exit_status and one.name != INSTALL_LOG:
+        yield f"{one.name}.err", one.output
+
+
+def _old_json(scripts: ScriptSet, one: ScriptResult, name: str, text: str) -> JSON:
+    return {
+        "id": one.id,
+        "created": iso_date(one.created),
+        "updated": iso_date(one.ended or one.started or one.created),
+        "name": name,
+        "script_result": one.exit_status,
+        "result_type": int(scripts.type),
+        "node": {"system_id": scripts.system_id},
+        "data": base64.b64encode(text.encode()).decode(),
+        "resource_uri": f"{API}/commissioning-scripts/",
+    }

@@ -30,33 +30,13 @@ OUTSIDE_THE_API: Final[Mapping[str, str]] = {
 
 _EDITED, _WHOLE, _LISTED = "PUT DELETE", "GET PUT DELETE", "GET POST"
 _DISK = "POST:format POST:unformat POST:mount POST:unmount POST:add_tag POST:remove_tag"
-_CONTROLLER = "GET:details GET:power_parameters GET:query_power_state POST:power_on POST:power_off POST:test POST:abort"
+_CONTROLLER = (
+    "GET:details GET:query_power_state POST:power_on POST:power_off POST:test POST:abort POST:override_failed_testing"
+)
 
 UNSIMULATED: Final[Mapping[str, str]] = {
-    "account/": (
-        "GET:list_authorisation_tokens POST:create_authorisation_token POST:delete_authorisation_token "
-        "POST:update_token_name"
-    ),
-    "account/prefs/sshkeys/": f"{_LISTED} POST:import",
-    "account/prefs/sshkeys/{id}/": "GET DELETE",
-    "account/prefs/sslkeys/": _LISTED,
-    "account/prefs/sslkeys/{id}/": "GET DELETE",
-    "boot-resources/": "POST",
-    "boot-resources/{id}/": "DELETE",
-    "boot-sources/": _LISTED,
-    "boot-sources/{id}/": _WHOLE,
-    "boot-sources/{boot_source_id}/selections/": _LISTED,
-    "boot-sources/{boot_source_id}/selections/{id}/": _WHOLE,
-    "commissioning-scripts/": _LISTED,
-    "commissioning-scripts/{name}": _WHOLE,
-    "devices/": "POST GET:is_registered POST:set_zone",
-    "devices/{system_id}/": f"{_EDITED} GET:details GET:power_parameters POST:set_workload_annotations",
-    "dhcp-snippets/": "POST",
-    "dhcp-snippets/{id}/": f"{_WHOLE} POST:revert",
-    "discovery/": (
-        "POST:scan POST:clear POST:clear_by_mac_and_ip GET:by_unknown_ip GET:by_unknown_ip_and_mac GET:by_unknown_mac"
-    ),
-    "discovery/{discovery_id}/": "GET",
+    "devices/{system_id}/": "GET:details POST:restore_default_configuration POST:restore_networking_configuration",
+    "discovery/": "POST:scan POST:clear POST:clear_by_mac_and_ip",
     "dnsresourcerecords/": _LISTED,
     "dnsresourcerecords/{id}/": _WHOLE,
     "dnsresources/": _LISTED,
@@ -66,12 +46,7 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     "fabrics/{fabric_id}/vlans/": "POST",
     "fabrics/{fabric_id}/vlans/{vid}/": _WHOLE,
     "files/": "POST DELETE GET:get GET:get_by_key",
-    "files/{filename}/": "GET DELETE",
-    "installation-results/": "GET",
     "ipaddresses/": "POST:reserve POST:release",
-    "license-key/{osystem}/{distro_series}": _WHOLE,
-    "license-keys/": _LISTED,
-    "maas/": "POST:set_config",
     "machines/": "GET:is_registered POST:accept POST:accept_all POST:add_chassis",
     "machines/{system_id}/": (
         "GET:details GET:get_token GET:get_curtin_config POST:restore_default_configuration "
@@ -99,41 +74,19 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     ),
     "nodes/{system_id}/raid/{id}/": _WHOLE,
     "nodes/{system_id}/raids/": _LISTED,
-    "nodes/{system_id}/results/{id}/": _EDITED,
     "nodes/{system_id}/vmfs-datastore/{id}/": _WHOLE,
     "nodes/{system_id}/vmfs-datastores/": _LISTED,
     "nodes/{system_id}/volume-group/{id}/": (f"{_WHOLE} POST:create_logical_volume POST:delete_logical_volume"),
     "nodes/{system_id}/volume-groups/": _LISTED,
-    "notifications/": _LISTED,
-    "notifications/{id}/": f"{_WHOLE} POST:dismiss",
-    "package-repositories/": _LISTED,
-    "package-repositories/{id}/": _WHOLE,
-    "pods/": _LISTED,
-    "pods/{id}/": f"{_WHOLE} GET:parameters POST:refresh POST:compose POST:add_tag POST:remove_tag",
-    "rackcontrollers/": (
-        "GET GET:describe_power_types GET:is_registered GET:power_parameters POST:import_boot_images POST:set_zone"
-    ),
-    "rackcontrollers/{system_id}/": (
-        f"{_WHOLE} {_CONTROLLER} GET:list_boot_images POST:import_boot_images POST:override_failed_testing"
-    ),
-    "regioncontrollers/": "GET GET:is_registered POST:set_zone",
-    "regioncontrollers/{system_id}/": f"{_WHOLE} GET:details",
+    "rackcontrollers/": "POST:import_boot_images POST:set_zone",
+    "rackcontrollers/{system_id}/": f"{_CONTROLLER} GET:list_boot_images POST:import_boot_images",
+    "regioncontrollers/": "POST:set_zone",
+    "regioncontrollers/{system_id}/": "DELETE GET:details",
     "reservedips/": _LISTED,
     "reservedips/{id}/": _WHOLE,
-    "scripts/": _LISTED,
-    "scripts/{name}": f"{_WHOLE} GET:download POST:revert POST:add_tag POST:remove_tag",
     "static-routes/": "POST",
     "static-routes/{id}/": _WHOLE,
     "subnets/{id}/": "GET:ip_addresses GET:reserved_ip_ranges GET:unreserved_ip_ranges",
-    "tags/{name}/": (
-        "GET:nodes GET:devices GET:rack_controllers GET:region_controllers POST:rebuild POST:update_nodes"
-    ),
-    "users/": "POST",
-    "users/{username}/": "DELETE",
-    "vm-clusters/": "GET",
-    "vm-clusters/{id}/": f"{_WHOLE} POST:refresh",
-    "vm-hosts/": _LISTED,
-    "vm-hosts/{id}/": f"{_WHOLE} GET:parameters POST:refresh POST:compose POST:add_tag POST:remove_tag",
 }
 """Unsimulated methods by path relative to the API; ``METHOD:op`` for operations."""
 

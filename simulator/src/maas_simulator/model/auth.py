@@ -21,7 +21,27 @@ REQUIRED = ("oauth_consumer_key", "oauth_token", "oauth_signature_method", "oaut
 Nonce = tuple[str, str, str]
 """Consumer key, token key and nonce."""
 
+USUAL_CONSUMER = "MAAS consumer"
+"""The name of an API key, unless the user gives another."""
+
+_PARTS = (("consumer", 18), ("token", 18), ("secret", 32))
+"""The parts of an API key with their lengths."""
 _PAIR = re.compile(r'\s*([a-z_]+)="([^"]*)"\s*')
+
+
+@dataclass(frozen=True)
+class Token:
+    """An API key with its name."""
+
+    name: str
+    consumer: str
+    key: str
+    secret: str
+
+    @property
+    def api_key(self) -> str:
+        """``consumer:token:secret``, the only credentials an API client needs."""
+        return f"{self.consumer}:{self.key}:{self.secret}"
 
 
 @dataclass(frozen=True)
@@ -32,11 +52,18 @@ class User:
     is_superuser: bool = False
     password: str = ""
     """For logging in. If it is empty, the password is the username."""
+    email: str = ""
+    """By default the username at example.com."""
 
     @property
     def api_key(self) -> str:
-        """``consumer:token:secret``, the only credentials an API client needs."""
-        return f"{self.consumer}:{self.token}:{self.secret}"
+        """The user's first API key."""
+        return self.own_token.api_key
+
+    @property
+    def own_token(self) -> Token:
+        """The API key that every user has from the start."""
+        return Token(USUAL_CONSUMER, self.consumer, self.token, self.secret)
 
     @property
     def consumer(self) -> str:
@@ -62,13 +89,13 @@ class User:
         return {
             "is_superuser": self.is_superuser,
             "username": self.username,
-            "email": f"{self.username}@example.com",
+            "email": self.email or f"{self.username}@example.com",
             "is_local": True,
             "resource_uri": f"/MAAS/api/2.0/users/{self.username}/",
         }
 
     def _part(self, name: str, length: int) -> str:
-        return hashlib.sha256(f"simulated {self.username} {name}".encode()).hexdigest()[:length]
+        return _derive(f"{self.username} {name}", length)
 
 
 @dataclass
@@ -76,6 +103,8 @@ class Authenticator:
     """Finds the user of a request from its ``Authorization`` header, as MAAS 3.7 does."""
 
     users: Mapping[str, User]
+    tokens: dict[str, list[Token]] = field(default_factory=dict)
+    """The API keys by username, of users who have not only their first one."""
     clock: Callable[[], float] = time.time
     """Returns the time that timestamps are compared with, in epoch seconds."""
     _nonces: set[Nonce] = field(default_factory=set)
@@ -88,18 +117,29 @@ class Authenticator:
         given = _parameters(header or "")
         if not all(given.get(name) for name in REQUIRED):
             return None
-        user = self._owner(given)
+        user, token = self._owner(given)
         self._check_nonce(given, self._check_time(given["oauth_timestamp"]))
-        _check_signature(given, user, request, header or "")
+        _check_signature(given, token, request, header or "")
         return user
 
-    def _owner(self, given: Mapping[str, str]) -> User:
-        users = self.users.values()
-        if not any(user.consumer == given["oauth_consumer_key"] for user in users):
+    def tokens_of(self, user: User) -> list[Token]:
+        """The API keys of a user."""
+        return self.tokens.get(user.username, [user.own_token])
+
+    def create_token(self, user: User, name: str) -> Token:
+        """Add an API key."""
+        serial = f"{user.username} {time.monotonic_ns()}"
+        token = Token(name, *(_derive(f"{serial} {part}", length) for part, length in _PARTS))
+        self.tokens[user.username] = [*self.tokens_of(user), token]
+        return token
+
+    def _owner(self, given: Mapping[str, str]) -> tuple[User, Token]:
+        every = [(user, token) for user in self.users.values() for token in self.tokens_of(user)]
+        if not any(token.consumer == given["oauth_consumer_key"] for _, token in every):
             raise _refusal("Invalid API key.")
-        for user in users:
-            if (user.consumer, user.token) == (given["oauth_consumer_key"], given["oauth_token"]):
-                return user
+        for user, token in every:
+            if (token.consumer, token.key) == (given["oauth_consumer_key"], given["oauth_token"]):
+                return user, token
         raise _refusal(f"'Invalid access token: {given['oauth_token']}'")
 
     def _check_time(self, timestamp: str) -> int:
@@ -124,17 +164,21 @@ class Authenticator:
         heappush(self._expiring, (then, used))
 
 
-def _check_signature(given: Mapping[str, str], user: User, request: Signed, header: str) -> None:
+def _check_signature(given: Mapping[str, str], token: Token, request: Signed, header: str) -> None:
     method = given["oauth_signature_method"]
     if method not in ("PLAINTEXT", "HMAC-SHA1"):
         raise _refusal(f"'Signature method {method} not supported try one of the following: PLAINTEXT, HMAC-SHA1'")
     if "oauth_signature" not in given:
         raise _refusal("'Missing signature.'")
     # MAAS 3.7 returns the base string, which with PLAINTEXT is the secret. Clients must never show a 401's body.
-    base = f"&{user.secret}" if method == "PLAINTEXT" else base_string(request, header)
-    wanted = base if method == "PLAINTEXT" else hmac_sha1(base, user.secret)
+    base = f"&{token.secret}" if method == "PLAINTEXT" else base_string(request, header)
+    wanted = base if method == "PLAINTEXT" else hmac_sha1(base, token.secret)
     if given["oauth_signature"] != wanted:
         raise _refusal(f"'Invalid signature. Expected signature base string: {base}'")
+
+
+def _derive(text: str, length: int) -> str:
+    return hashlib.sha256(f"simulated {text}".encode()).hexdigest()[:length]
 
 
 def _parameters(header: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 The messages are those of Django, and of MAAS's own validators; each was recorded from MAAS 3.7.3.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ WHOLE_FORM: Final = "__all__"
 Reader = Callable[[Tables, str], Any]
 """Reads the text of a field. Raises ``Invalid``, with MAAS's messages."""
 
-_YES: Final = frozenset({"true", "1", "yes", "on", "t", "y"})
+LONGEST_LABEL: Final = 63
 MAC_ADDRESS: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 
 
@@ -95,7 +96,7 @@ class RecordForm:
         value: Any = None
         text, old = last(cleaning.given, each.name), cleaning.old
         if each.name not in cleaning.given and old is not None:
-            value = old[each.name]
+            value = old.get(each.name, each.default)
         elif not text.strip():
             value = each.default
             if each.required:
@@ -145,8 +146,8 @@ def whole(least: int | None = None, most: int | None = None) -> Reader:
 
 
 def boolean(_tables: Tables, value: str) -> bool:
-    """Read a boolean of a form about a record: everything but a yes is false."""
-    return value.strip().lower() in _YES
+    """Read a boolean of a form about a record: everything but ``false`` is true, even ``0``, as in Django's forms."""
+    return value.strip().lower() != "false"
 
 
 def choice(*known: str) -> Reader:
@@ -155,6 +156,18 @@ def choice(*known: str) -> Reader:
     def read(_tables: Tables, value: str) -> str:
         if value not in known:
             raise Invalid(f"Select a valid choice. {value} is not one of the available choices.")
+        return value
+
+    return read
+
+
+def one_of(name: str, *known: str) -> Reader:
+    """Read one of several names. The message for others lists them."""
+
+    def read(_tables: Tables, value: str) -> str:
+        if value not in known:
+            choices = ", ".join(map(repr, known))
+            raise Invalid(f"'{value}' is not a valid {name}.  It should be one of: {choices}.")
         return value
 
     return read
@@ -185,6 +198,17 @@ def address(_tables: Tables, value: str) -> str:
         raise Invalid("Enter a valid IPv4 or IPv6 address.") from None
 
 
+def address_list(_tables: Tables, value: str) -> str:
+    """Read IP addresses, separated by commas or spaces."""
+    given = value.replace(",", " ").split()
+    for each in given:
+        try:
+            ip_address(each)
+        except ValueError:
+            raise Invalid(f"Invalid IP address: {each}; provide a list of space-separated IP addresses") from None
+    return " ".join(given)
+
+
 def cidr(_tables: Tables, value: str) -> str:
     """Read a network with its prefix length."""
     if "/" not in value:
@@ -200,6 +224,35 @@ def mac_address(_tables: Tables, value: str) -> str:
     if not MAC_ADDRESS.fullmatch(value.strip()):
         raise Invalid(f"'{value}' is not a valid MAC address.")
     return value.strip().lower().replace("-", ":")
+
+
+def hostname(_tables: Tables, value: str) -> str:
+    """Read the name of a node."""
+    value = value.strip().lower()
+    if "_" in value:
+        raise Invalid(f"Host label cannot contain underscore: '{value}'.")
+    if len(value) > LONGEST_LABEL:
+        raise Invalid(f"Label is too long: '{value}'.  Maximum allowed is {LONGEST_LABEL} characters.")
+    if not re.fullmatch(r"[a-z0-9.-]+", value):
+        raise Invalid(f"Label contains disallowed characters: '{value}'.")
+    if value.startswith("-") or value.endswith("-"):
+        raise Invalid(f"Label cannot start or end with a hyphen: '{value}'.")
+    return value
+
+
+def json_object(wrong: str) -> Reader:
+    """Read a JSON object."""
+
+    def read(_tables: Tables, value: str) -> Record:
+        try:
+            found = json.loads(value)
+        except ValueError:
+            raise Invalid("Enter a valid JSON.") from None
+        if not isinstance(found, dict):
+            raise Invalid(wrong)
+        return found
+
+    return read
 
 
 def find(table: Table, text: str) -> Record | None:

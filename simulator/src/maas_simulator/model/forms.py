@@ -1,9 +1,8 @@
 """Reading parameters as MAAS does, with its two kinds of booleans."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from maas_simulator.model.refusals import Refusal, invalid
-from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, DEFAULT_TEST, TEST_SCRIPTS, WIPE_DISKS
 
 Form = Mapping[str, Sequence[str]]
 """The parameters of a request: all values of every key."""
@@ -24,6 +23,13 @@ def last(form: Form, name: str) -> str:
     """Return the last value of a parameter, or an empty string."""
     values = form.get(name) or [""]
     return values[-1]
+
+
+def mandatory(form: Form, name: str) -> str:
+    """Return a parameter of an operation; 400 if it is left out."""
+    if name not in form:
+        raise Refusal(400, f"No provided {name}!")
+    return last(form, name)
 
 
 def each(form: Form, name: str) -> list[str]:
@@ -81,30 +87,3 @@ def kernel(form: Form, chosen: str, architecture: str) -> str | None:
     if asked and asked not in known:
         raise invalid("hwe_kernel", f"{asked} is not available for {chosen} on {architecture}.")
     return asked or next(iter(known), None)
-
-
-def tests(form: Form) -> list[str]:
-    """Return the tests for ``testing_scripts``: the default test if it is left out, none for ``none``."""
-    asked = each(form, "testing_scripts")
-    if asked == ["none"]:
-        return []
-    _choice("testing_scripts", asked, TEST_SCRIPTS)
-    return asked or [DEFAULT_TEST]
-
-
-def release_scripts(form: Form, known: Collection[str]) -> list[str]:
-    """Return the release scripts for ``scripts``, which may include the built-in erase; 400 for unknown ones."""
-    asked = each(form, "scripts")
-    _choice("scripts", asked, {*known, WIPE_DISKS})
-    return asked
-
-
-def check_commissioning_scripts(form: Form) -> None:
-    """Check the script names. Only built-in scripts exist here, and they always run; ``none`` is for tests only."""
-    _choice("commissioning_scripts", each(form, "commissioning_scripts"), COMMISSIONING_SCRIPTS)
-
-
-def _choice(field: str, asked: Iterable[str], known: Iterable[str]) -> None:
-    for name in asked:
-        if name not in known:
-            raise invalid(field, f"Select a valid choice. {name} is not one of the available choices.")

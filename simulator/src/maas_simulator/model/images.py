@@ -3,7 +3,7 @@
 No import was recorded from MAAS. The duration, the order and the remains of a stopped import are assumptions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -27,6 +27,17 @@ TITLES: Final = {"centos/centos70": "CentOS 7", "custom/custom-noble": "Custom N
 """The titles of images other than Ubuntu."""
 
 
+_UBUNTU: Final = {"platform": "generic", "supported_platforms": "generic"}
+
+
+def _kernels_up_to(kernel: str) -> str:
+    """The kernels that an image with this one supports: it and all older ones."""
+    release = kernel.removesuffix("-edge").rpartition("-")[2]
+    every = [f"ga-{year}.{month}" for year in range(16, 25) for month in ("04", "10")]
+    known = ["generic", *(f"hwe-{letter}" for letter in "pqrstuvw"), *every[: every.index(f"ga-{release}") + 1]]
+    return ",".join(known if kernel.startswith("ga-") else [*known, kernel])
+
+
 @dataclass
 class ImageFile:
     """A file of an image version."""
@@ -48,11 +59,18 @@ class ImageResource:
     kernel: str = "generic"
     versions: dict[str, dict[str, ImageFile]] = field(default_factory=dict)
     last_deployed: float | None = None
+    described: Mapping[str, str] = field(default_factory=dict)
+    """What the image's source says about it, instead of the usual values."""
 
     @property
-    def title(self) -> str | None:
-        """The title; None for Ubuntu, which only has its name."""
-        return None if self.name.startswith("ubuntu/") else TITLES.get(self.name, self.name.rpartition("/")[2])
+    def description(self) -> Mapping[str, str]:
+        """The title, and for Ubuntu the platforms and kernels that the image supports."""
+        if self.described:
+            return self.described
+        if self.name.startswith("ubuntu/"):
+            return {**_UBUNTU, "subarches": _kernels_up_to(self.kernel)}
+        base = {"base_image": "ubuntu/noble"} if self.uploaded else {}
+        return {"title": TITLES.get(self.name, self.name.rpartition("/")[2]), "subarches": self.kernel, **base}
 
     @property
     def uploaded(self) -> bool:

@@ -30,11 +30,18 @@ class Disk:
 
 @dataclass
 class Rack:
-    """A rack controller. Unless it is ``connected``, MAAS cannot switch its machines on or off."""
+    """A controller: of racks, and of the region too unless ``is_region`` is false.
+
+    Unless it is ``connected``, MAAS cannot switch its machines on or off.
+    """
 
     system_id: str
     hostname: str
     connected: bool = True
+    is_region: bool = True
+    description: str = ""
+    zone: str = "default"
+    tag_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

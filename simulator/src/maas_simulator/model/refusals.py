@@ -14,6 +14,21 @@ RACK_DOWN = "Unable to connect to any rack controller {}; no connections availab
 """The body of a 503; takes the system id of the disconnected rack controller."""
 
 
+DATABASE_CONFLICT = """\
+<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">
+<html xmlns="http://www.w3.org/1999/xhtml" xml:lang="en" lang="en">
+  <head>
+    <title>Error: Conflict Error</title>
+  </head>
+  <body>
+    <h2 class="p-heading--four">
+      Conflict error. Try your request again, as it will most likely succeed.
+    </h2>
+  </body>
+</html>
+"""
+
+
 class Refusal(Exception):  # noqa: N818 - a response of MAAS, not an error of the simulator
     """A request that MAAS rejects. Handlers raise it, and the application turns it into a response."""
 
@@ -79,6 +94,12 @@ def unrecognised(method: str, op: str | None) -> Refusal:
 def not_simulated(what: str) -> Refusal:
     """Build a 501 for a feature of MAAS that is not simulated. The simulator never pretends success."""
     return Refusal(501, f"The simulator does not do this: {what}.")
+
+
+def database_conflict() -> Refusal:
+    """Build a 409 in HTML, to be retried: MAAS takes every violated constraint of its database for a conflict."""
+    headers = {"Retry-After": "5", "Transfer-Encoding": "chunked"}
+    return Refusal(409, DATABASE_CONFLICT, HTML, headers).without_vary()
 
 
 def rack_down(system_id: str) -> Refusal:

@@ -2,15 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
+from maas_simulator.model.built_in_scripts import script_of
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.runs import Action, Run, Stage
-from maas_simulator.model.scripts import (
-    COMMISSIONING_SCRIPTS,
-    TEST_SCRIPTS,
-    WITH_DEPENDENCIES,
-    ScriptResult,
-    ScriptSet,
-)
+from maas_simulator.model.scripts import ScriptResult, ScriptSet
 from maas_simulator.model.statuses import ScriptStatus, Status, after_tests
 from maas_simulator.model.variants import Variant
 from maas_simulator.operations.stage_actions import (
@@ -95,13 +90,13 @@ def test_stages(testing: ScriptSet, before: Status) -> tuple[Stage, ...]:
 
 
 def _script_stages(result: ScriptResult) -> Iterator[Stage]:
-    before = PENDING
-    if result.name in WITH_DEPENDENCIES:
+    script, before = script_of(result), PENDING
+    if script["packages"]:
         yield Stage("", DEPENDENCY_SECONDS, (lambda run: change_script_status(run, result, (PENDING, INSTALLING)),))
         before = INSTALLING
     yield Stage(
         result.name,
-        COMMISSIONING_SCRIPTS[result.name],
+        script["seconds"],
         (lambda run: start_script(run, result, before),),
         (pass_script(result),),
         on_failure=fail_script(result),
@@ -121,7 +116,7 @@ def _test_stage(result: ScriptResult) -> Stage:
     """The stage of a test. MAAS 3.7 adds no event for its change from *Pending* to *Installing dependencies*."""
     return Stage(
         result.label,
-        TEST_SCRIPTS[result.name],
+        script_of(result)["seconds"],
         (AddEvent("INFO", "Running test", result.label), lambda run: start_script(run, result, INSTALLING)),
         (pass_script(result),),
         on_failure=fail_script(result),

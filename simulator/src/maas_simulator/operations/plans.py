@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from maas_simulator.model.built_in_scripts import names_of
 from maas_simulator.model.machines import Plan, Rack, SimulatedMachine
 from maas_simulator.model.power import PowerErrors
-from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptSet, SetType
+from maas_simulator.model.scripts import ScriptSet, SetType
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations.commissioning_stages import commission_stages, test_stages
 from maas_simulator.operations.deployment_stages import TO_DISK, TO_MEMORY
@@ -60,7 +61,7 @@ def _stage_names() -> frozenset[str]:
     fixed = (TO_DISK, TO_MEMORY, ERASE, RELEASE, ENTER_RESCUE, EXIT_RESCUE, test_stages(nothing, Status.READY))
     runs = (*fixed, commission_stages(nothing, None))
     lasting = {stage.name for stages in runs for stage in stages if stage.name and stage.seconds > 0}
-    return frozenset(lasting | set(COMMISSIONING_SCRIPTS) | set(TEST_SCRIPTS))
+    return frozenset(lasting.union(names_of(SetType.COMMISSIONING), names_of(SetType.TESTING)))
 
 
 PLANNABLE = _stage_names()

@@ -1,10 +1,9 @@
 """The stages of releasing, of erasing disks, and of entering and leaving rescue mode."""
 
-from collections.abc import Mapping
-
+from maas_simulator.model.built_in_scripts import WIPE_DISKS, script_of
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.runs import Action, RegionOfRun, Run, Stage
-from maas_simulator.model.scripts import WIPE_DISKS, ScriptResult, ScriptSet
+from maas_simulator.model.scripts import ScriptResult, ScriptSet
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.commissioning_stages import boot_stages, fail_script, pass_script
 from maas_simulator.operations.stage_actions import add_local_boot_events, fail_with, set_power, start_script
@@ -60,22 +59,22 @@ def finish_scripts(scripts: ScriptSet) -> Action:
     return act
 
 
-def script_stages(scripts: ScriptSet, seconds: Mapping[str, float]) -> tuple[Stage, ...]:
-    """The stages of a release with scripts of these lengths. MAAS 3.7 leaves the result of the erase *Pending*."""
+def script_stages(scripts: ScriptSet) -> tuple[Stage, ...]:
+    """The stages of a release with scripts. MAAS 3.7 leaves the result of the erase *Pending*."""
     return (
         *boot_stages("Releasing", "Releasing"),
-        *(_script_stage(result, seconds) for result in scripts.results),
+        *map(_script_stage, scripts.results),
         Stage("Release scripts", 0, on_end=(finish_scripts(scripts),)),
         *RELEASE,
     )
 
 
-def _script_stage(result: ScriptResult, seconds: Mapping[str, float]) -> Stage:
+def _script_stage(result: ScriptResult) -> Stage:
     if result.name == WIPE_DISKS:
         return Stage(WIPE_DISKS, ERASE_SECONDS)
     return Stage(
         result.name,
-        seconds[result.name],
+        script_of(result)["seconds"],
         (lambda run: start_script(run, result, ScriptStatus.PENDING),),
         (pass_script(result),),
         on_failure=fail_script(result),

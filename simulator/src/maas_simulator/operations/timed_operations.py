@@ -2,34 +2,21 @@
 
 from collections.abc import Callable
 
+from maas_simulator.model.built_in_scripts import WIPE_DISKS
 from maas_simulator.model.forms import (
     Form,
     check_bridges,
-    check_commissioning_scripts,
+    each,
     image,
     kernel,
     last,
     loose_boolean,
-    release_scripts,
     strict_boolean,
-    tests,
 )
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.power import NO_TASK_QUEUE
 from maas_simulator.model.refusals import Refusal, conflict, invalid, not_simulated
-from maas_simulator.model.scripts import (
-    BMC_PARAMETERS,
-    BMC_SCRIPT,
-    COMMISSIONING_SCRIPTS,
-    DESTRUCTIVE_TESTS,
-    DISK_TESTS,
-    INSTALL_LOG,
-    JSON,
-    WIPE_DISKS,
-    ScriptResult,
-    ScriptSet,
-    SetType,
-)
+from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import (
     COMMISSIONABLE,
     DEPLOYABLE,
@@ -42,6 +29,13 @@ from maas_simulator.model.statuses import (
 from maas_simulator.operations import reversion, runner, vm_hosts
 from maas_simulator.operations.commissioning_stages import commission_stages, test_stages
 from maas_simulator.operations.deployment_stages import HARDWARE_SYNC, TO_DISK, TO_MEMORY, TO_VM_HOST
+from maas_simulator.operations.new_results import (
+    chosen_scripts,
+    chosen_tests,
+    commissioning_set,
+    release_set,
+    testing_set,
+)
 from maas_simulator.operations.release_stages import (
     ENTER_RESCUE,
     ERASE,
@@ -101,7 +95,7 @@ def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: 
     machine.netboot, machine.status_action, machine.addressed = True, "", True
     region.said_by(machine, username, "User starting deployment", last(form, "comment"))
     if not in_memory:
-        region.new_set(machine, SetType.INSTALLATION, [region.new_result(machine, INSTALL_LOG)])
+        region.new_set(machine, SetType.INSTALLATION, [region.new_result(machine)])
     region.set_status(machine, Status.DEPLOYING)
     region.say(machine, "INFO", "Deploying")
     stages = TO_MEMORY if in_memory else TO_VM_HOST if hosts else TO_DISK
@@ -112,13 +106,13 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     """Commission and test. Meanwhile the machine belongs to the caller."""
     if machine.status not in COMMISSIONABLE or machine.locked:
         raise invalid("__all__", "Commission is not available because of the current state of the node.")
-    wanted = tests(form)
-    check_commissioning_scripts(form)
+    wanted = chosen_tests(region, form)
+    chosen_scripts(region, form, "commissioning_scripts", SetType.COMMISSIONING)
     before, machine.previous_status = machine.status, machine.status
     region.said_by(machine, username, "User starting node commissioning")
     region.say(machine, "INFO", "Commissioning")
-    scripts = region.new_set(machine, SetType.COMMISSIONING, _new_commissioning(region, machine, form))
-    testing = _new_tests(region, machine, wanted) if wanted else None
+    scripts = commissioning_set(region, machine, form)
+    testing = testing_set(region, machine, wanted, form) if wanted else None
     machine.owner, machine.status_action = username, ""
     # MAAS 3.7 removes the layout of disks and NICs at once; the scripts' findings restore it.
     machine.linked = machine.linked and loose_boolean(form, "skip_networking")
@@ -134,17 +128,17 @@ def test(region: RegionState, machine: SimulatedMachine, username: str, form: Fo
     """Run tests only. A deployed machine is booted out of its system for them."""
     if machine.status not in TESTABLE or machine.locked:
         raise invalid("__all__", "Test is not available because of the current state of the node.")
-    wanted = tests(form)
+    wanted = chosen_tests(region, form)
     if not wanted:
         raise Refusal(400, "No testing scripts found!")
-    if machine.status is Status.DEPLOYED and DESTRUCTIVE_TESTS & set(wanted):
+    if machine.status is Status.DEPLOYED and any(script["destructive"] for script in wanted):
         raise invalid("testing_scripts", "Destructive tests may only be run on undeployed machines.")
     before, machine.previous_status = machine.status, machine.status
     region.said_by(machine, username, "User starting node testing")
     region.say(machine, "INFO", "Testing")
     machine.owner, machine.status_action = machine.owner or username, ""
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
-    testing = _new_tests(region, machine, wanted)
+    testing = testing_set(region, machine, wanted, form)
     region.set_status(machine, Status.TESTING)
     reversion.start_or_revert(region, machine, test_stages(testing, before), before, machine.restart, warns=username)
 
@@ -155,7 +149,8 @@ def release(region: RegionState, machine: SimulatedMachine, username: str, form:
         return
     if machine.status not in RELEASABLE:
         raise conflict(f"Machine cannot be released in its current state ('{machine.status_name}').")
-    scripts = release_scripts(form, region.release_scripts)
+    chosen = chosen_scripts(region, form, "scripts", SetType.RELEASE) if each(form, "scripts") else []
+    scripts = [script["name"] for script in chosen]
     if loose_boolean(form, "force"):
         vm_hosts.remove(region, machine)
     vm_hosts.check_not_vm_host(machine)
@@ -264,29 +259,6 @@ def _becomes_vm_host(region: RegionState, username: str, form: Form, *, in_memor
     return hosts
 
 
-def _new_commissioning(region: RegionState, machine: SimulatedMachine, form: Form) -> list[ScriptResult]:
-    results = [region.new_result(machine, name) for name in COMMISSIONING_SCRIPTS]
-    for result in results:
-        if result.name == BMC_SCRIPT:
-            result.parameters = BMC_PARAMETERS
-            if loose_boolean(form, "skip_bmc_config"):
-                result.skip(region.now())
-    return results
-
-
-def _new_tests(region: RegionState, machine: SimulatedMachine, names: list[str]) -> ScriptSet:
-    results = [
-        region.new_result(machine, name, disk)
-        for name in names
-        for disk in ([disk.name for disk in machine.disks] if name.startswith(DISK_TESTS) else [None])
-    ]
-    for result in results:
-        if result.disk:
-            value = {"name": result.disk, "id_path": f"/dev/{result.disk}"}
-            result.parameters = {"storage": {"type": "storage", "value": value}}
-    return region.new_set(machine, SetType.TESTING, results)
-
-
 def _release_by_scripts(
     region: RegionState, machine: SimulatedMachine, username: str, form: Form, names: list[str]
 ) -> None:
@@ -298,13 +270,9 @@ def _release_by_scripts(
     erases = names == [WIPE_DISKS] and _count_erase_reasons(region, form) <= 1
     asked = "User erasing disk" if erases else "User releasing node"
     region.said_by(machine, username, asked, last(form, "comment"))
-    results = [region.new_result(machine, name) for name in names]
-    for result in results:
-        if result.name == WIPE_DISKS:
-            result.parameters = {name: _wipe_flag(form, name) for name in ("quick_erase", "secure_erase")}
-    scripts = region.new_set(machine, SetType.RELEASE, results)
+    scripts = release_set(region, machine, names, form)
     region.set_status(machine, Status.DISK_ERASING if erases else Status.RELEASING)
-    stages = ERASE if erases else script_stages(scripts, region.release_scripts)
+    stages = ERASE if erases else script_stages(scripts)
     reversion.start_or_revert(region, machine, stages, before, machine.restart)
 
 
@@ -312,10 +280,6 @@ def _count_erase_reasons(region: RegionState, form: Form) -> int:
     """Count the reasons to erase the disks: the request and the setting."""
     asked = any(loose_boolean(form, name) for name in ("erase", "secure_erase", "quick_erase"))
     return asked + bool(region.settings["enable_disk_erasing_on_release"])
-
-
-def _wipe_flag(form: Form, name: str) -> JSON:
-    return {"type": "boolean", "value": loose_boolean(form, name), "argument_format": f"--{name.replace('_', '-')}"}
 
 
 def _abort_into(region: RegionState, machine: SimulatedMachine) -> None:

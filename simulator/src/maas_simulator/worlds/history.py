@@ -3,13 +3,11 @@
 from functools import cache
 from typing import Final, overload
 
+from maas_simulator.model.built_in_scripts import BUILT_IN, DEFAULT_TEST, names_of
 from maas_simulator.model.forms import KERNELS
 from maas_simulator.model.machines import Disk, SimulatedMachine
 from maas_simulator.model.scripts import (
-    COMMISSIONING_SCRIPTS,
-    DEFAULT_TEST,
     INSTALL_LOG,
-    TEST_SCRIPTS,
     FinishedResults,
     ScriptResult,
     SetType,
@@ -26,7 +24,7 @@ INSTALLING: Final = 360.0
 Scripts = tuple[tuple[str, str | None], ...]
 """Scripts by name, each with its disk, or None."""
 
-COMMISSIONED: Final[Scripts] = tuple((name, None) for name in COMMISSIONING_SCRIPTS)
+COMMISSIONED: Final[Scripts] = tuple((name, None) for name in names_of(SetType.COMMISSIONING))
 INSTALLED: Final[Scripts] = ((INSTALL_LOG, None),)
 
 
@@ -61,8 +59,7 @@ class PassedResults(FinishedResults):
 
     def _build_result(self, number: int) -> ScriptResult:
         name, disk = self._scripts[number]
-        usual = COMMISSIONING_SCRIPTS.get(name) or TEST_SCRIPTS.get(name)
-        estimate = usual * self._machine.pace if usual else None
+        estimate = BUILT_IN[name]["seconds"] * self._machine.pace if name in BUILT_IN else None
         return ScriptResult(
             self._first + number,
             name,

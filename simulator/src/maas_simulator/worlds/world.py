@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, Self, TypeVar
 from pydantic import BeforeValidator, Field, model_validator
 
 from maas_simulator.model.auth import User
+from maas_simulator.model.built_in_scripts import BUILT_IN
 from maas_simulator.model.faults import Fault
 from maas_simulator.model.forms import IMAGES
 from maas_simulator.model.images import Images
@@ -26,7 +27,6 @@ from maas_simulator.model.networks import (
 )
 from maas_simulator.model.organisation import set_pools, set_tags, set_zones
 from maas_simulator.model.records import Record
-from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, WIPE_DISKS
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant
 from maas_simulator.region import SimulatedRegion
@@ -58,7 +58,6 @@ LOCKABLE: Final = frozenset({"Deployed", "Failed deployment"})
 """MAAS 3.7 locks deployed and deploying machines; a deployment may then fail."""
 HOSTNAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 WIDEST, NARROWEST = 8, 24
-BUILT_IN: Final = frozenset({WIPE_DISKS, *COMMISSIONING_SCRIPTS, *TEST_SCRIPTS})
 T = TypeVar("T")
 
 

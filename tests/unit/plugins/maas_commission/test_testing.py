@@ -16,7 +16,8 @@ from maas_mcp.api import (
     OperationRevertedError,
 )
 from maas_simulator import Fault, Status
-from maas_simulator.model.scripts import DESTRUCTIVE_TESTS, TEST_SCRIPTS
+from maas_simulator.model.built_in_scripts import BUILT_IN
+from maas_simulator.model.scripts import SetType
 from tests.house import House, client_of
 
 pytestmark = pytest.mark.anyio
@@ -216,4 +217,5 @@ def test_a_test_that_may_overwrite_the_disks_counts_as_an_erase(tests: list[str]
 
 
 def test_every_test_of_maas_is_known_to_be_harmless_or_not() -> None:
-    assert HARMLESS_TESTS - {"commissioning", "none"} == TEST_SCRIPTS.keys() - DESTRUCTIVE_TESTS
+    tests = [script for script in BUILT_IN.values() if script["type"] == SetType.TESTING]
+    assert HARMLESS_TESTS - {"commissioning", "none"} == {test["name"] for test in tests if not test["destructive"]}

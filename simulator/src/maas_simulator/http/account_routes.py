@@ -1,0 +1,250 @@
+"""Users, their API keys, and their SSH and SSL keys."""
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.resources import DELETED, Resource, check_admin, check_anybody
+from maas_simulator.model.auth import USUAL_CONSUMER, Token, User
+from maas_simulator.model.fields import Cleaning, Field, RecordForm, text
+from maas_simulator.model.forms import Form, last, mandatory
+from maas_simulator.model.networks import API
+from maas_simulator.model.records import Record, Table
+from maas_simulator.model.refusals import (
+    HTML,
+    PLAIN,
+    Refusal,
+    database_conflict,
+    invalid,
+    not_found,
+    not_simulated,
+)
+from maas_simulator.state import RegionState
+
+LOGIN: Final = "/MAAS/accounts/authenticate/"
+"""The path where people log in, outside the API."""
+
+SYSTEM_USERS: Final = {
+    "MAAS": User("MAAS", is_superuser=True, email="maas@localhost"),
+    "maas-init-node": User("maas-init-node", email="node-init-user@localhost"),
+}
+"""MAAS's internal users."""
+
+_SSH_KEY: Final = re.compile(r"(ssh-(rsa|dss|ed25519)|ecdsa-sha2-nistp\d+|sk-\S+) [A-Za-z0-9+/]{16,}={0,3}( .*)?")
+
+
+def authenticate(region: RegionState, method: str, form: Form) -> Answer:
+    """Return the first API key of a user."""
+    if method != "POST":
+        raise Refusal(405, "", HTML, {"Allow": "POST"}).without_vary()
+    user = region.users.get(last(form, "username"))
+    if user is None or not user.accepts(last(form, "password")):
+        raise Refusal(403, "", HTML).without_vary()
+    shown = _shown(replace(region.authenticator.tokens_of(user)[0], name=last(form, "consumer") or USUAL_CONSUMER))
+    return Answer(shown, content_type="application/json", headers={}, indented=False)
+
+
+def whoami(call: Call) -> Answer:
+    """The user who sends the request."""
+    return Answer(call.user.as_json())
+
+
+def users(call: Call) -> Answer:
+    """All users by name, including MAAS's own."""
+    every = _everybody(call)
+    return Answer([every[name].as_json() for name in sorted(every)])
+
+
+def user(call: Call) -> Answer:
+    """One user, by name."""
+    return Answer(_find(call, call.parts[0]).as_json())
+
+
+def create_user(call: Call) -> Answer:
+    """Create a user, for superusers. MAAS does not check the values."""
+    check_admin(call)
+    username, email, password = (mandatory(call.form, name) for name in ("username", "email", "password"))
+    is_superuser = mandatory(call.form, "is_superuser")
+    if is_superuser not in ("0", "1"):
+        raise Refusal(500, f"Not a valid Boolean value (0 or 1): '{is_superuser}'")
+    every = _everybody(call)
+    if username in every or any(email == other.as_json()["email"] for other in every.values()):
+        raise database_conflict()
+    call.region.users[username] = User(username, is_superuser == "1", password, email)
+    return Answer(call.region.users[username].as_json())
+
+
+def delete_user(call: Call) -> Answer:
+    """Delete a user who owns nothing, or whose property another user gets."""
+    check_admin(call)
+    name, region = call.parts[0], call.region
+    if name == call.user.username:
+        raise Refusal(400, "An administrator cannot self-delete.")
+    if name in SYSTEM_USERS:
+        raise Refusal(500, "User has no userprofile.")
+    if name not in region.users:
+        return DELETED
+    heir = last(call.query, "transfer_resources_to")
+    if heir:
+        _transfer(region, name, _find(call, heir).username)
+    owned = {
+        "IP range(s)": len(region.tables["IPRange"].where(user=name)),
+        "node(s)": sum(machine.owner == name for machine in region.machines.values())
+        + len(region.tables["Device"].where(owner=name)),
+    }
+    if any(owned.values()):
+        listed = ", ".join(f"{count} {kind}" for kind, count in owned.items() if count)
+        raise Refusal(400, f"User {name} cannot be deleted: {listed} are still allocated")
+    del region.users[name]
+    region.authenticator.tokens.pop(name, None)
+    return DELETED
+
+
+def _transfer(region: RegionState, name: str, heir: str) -> None:
+    for machine in region.machines.values():
+        if machine.owner == name:
+            machine.owner = heir
+    for device in region.tables["Device"].where(owner=name):
+        device["owner"] = heir
+    for each in region.tables["IPRange"].where(user=name):
+        each["user"] = heir
+
+
+def _everybody(call: Call) -> dict[str, User]:
+    return {**call.region.users, **SYSTEM_USERS}
+
+
+def _find(call: Call, name: str) -> User:
+    found = _everybody(call).get(name)
+    if found is None:
+        raise not_found("User")
+    return found
+
+
+def list_tokens(call: Call) -> Answer:
+    """The user's API keys."""
+    tokens = call.region.authenticator.tokens_of(call.user)
+    return Answer([{"name": token.name, "token": token.api_key} for token in tokens])
+
+
+def create_token(call: Call) -> Answer:
+    """Create an API key."""
+    token = call.region.authenticator.create_token(call.user, last(call.form, "name") or USUAL_CONSUMER)
+    return Answer(_shown(token))
+
+
+def delete_token(call: Call) -> Answer:
+    """Delete one of the user's API keys."""
+    _change_token(call, "token_key", None)
+    return DELETED
+
+
+def rename_token(call: Call) -> Answer:
+    """Rename one of the user's API keys."""
+    mandatory(call.form, "token")
+    _change_token(call, "token", mandatory(call.form, "name"))
+    return Answer(text="Accepted", status=202, content_type=PLAIN)
+
+
+def _change_token(call: Call, parameter: str, name: str | None) -> None:
+    """Rename the API key, or delete it. The parameter is its token, or all three parts."""
+    key = mandatory(call.form, parameter).split(":")
+    tokens = call.region.authenticator.tokens_of(call.user)
+    found = next((token for token in tokens if token.key in (key[0], *key[1:2])), None)
+    if found is None:
+        raise not_found("Token")
+    changed = [replace(token, name=name or token.name) if token is found else token for token in tokens]
+    call.region.authenticator.tokens[call.user.username] = [
+        token for token in changed if name is not None or token.key != found.key
+    ]
+
+
+def _shown(token: Token) -> dict[str, str]:
+    return {
+        "consumer_key": token.consumer,
+        "name": token.name,
+        "token_key": token.key,
+        "token_secret": token.secret,
+    }
+
+
+def _of_user(call: Call, table: Table, name: str) -> Record | None:
+    """Find the user's own key."""
+    found = table.get(int(name)) if name.isdecimal() else None
+    return found if found is not None and found["user"] == call.user.username else None
+
+
+def _is_own(call: Call, key: Record) -> bool:
+    return bool(key["user"] == call.user.username)
+
+
+def _keep_user(call: Call, key: Record) -> None:
+    """Store the owner. MAAS 3.7 checks for a second copy of a key by owner."""
+    key["user"] = call.user.username
+    table = call.region.tables["SSHKey" if "keysource" in key else "SSLKey"]
+    if len(table.where(user=key["user"], key=key["key"])) > 1:
+        del table[key["id"]]
+        raise invalid("key", "This key has already been added for this user.")
+
+
+def _check_ssh_key(cleaning: Cleaning) -> None:
+    key = cleaning.values["key"]
+    if key and not _SSH_KEY.fullmatch(key):
+        cleaning.add_error("key", "Invalid SSH public key.")
+    cleaning.values["keysource"] = ""
+
+
+def _check_ssl_key(cleaning: Cleaning) -> None:
+    key = cleaning.values["key"]
+    if key and not key.startswith("-----BEGIN CERTIFICATE-----"):
+        cleaning.add_error("key", "Invalid SSL key.")
+
+
+def _ssh_json(region: RegionState, key: Record) -> dict[str, object]:
+    del region
+    shown = {name: value for name, value in key.items() if name != "user"}
+    return {**shown, "resource_uri": f"{API}/account/prefs/sshkeys/{key['id']}/"}
+
+
+def _ssl_json(region: RegionState, key: Record) -> dict[str, object]:
+    del region
+    return {"id": key["id"], "key": key["key"], "resource_uri": f"{API}/account/prefs/sslkeys/{key['id']}/"}
+
+
+def import_ssh_keys(call: Call) -> Answer:
+    """Import the keys of a user of Launchpad or GitHub. Only the check of the parameter is simulated."""
+    source = mandatory(call.form, "keysource")
+    protocol, separator, _ = source.partition(":")
+    if separator and protocol not in ("lp", "gh"):
+        raise Refusal(400, f"Invalid protocol: {protocol}; expected one of: lp, gh")
+    raise not_simulated("fetching SSH keys from the internet")
+
+
+SSH_KEYS: Final = Resource(
+    "SSHKey",
+    "account/prefs/sshkeys/",
+    "account/prefs/sshkeys/{id}/",
+    _ssh_json,
+    form=RecordForm("SSH key", (Field("key", text(), required=True),), _check_ssh_key),
+    find=_of_user,
+    shown=_is_own,
+    may_create=check_anybody,
+    may_change=lambda _call, _key: None,
+    after_create=_keep_user,
+    has_update=False,
+    more_many={("POST", "import"): import_ssh_keys},
+)
+SSL_KEYS: Final = Resource(
+    "SSLKey",
+    "account/prefs/sslkeys/",
+    "account/prefs/sslkeys/{id}/",
+    _ssl_json,
+    form=RecordForm("SSL key", (Field("key", text(), required=True),), _check_ssl_key),
+    find=_of_user,
+    shown=_is_own,
+    may_create=check_anybody,
+    may_change=lambda _call, _key: None,
+    after_create=_keep_user,
+    has_update=False,
+)

@@ -1,0 +1,307 @@
+"""Devices, and the controllers of the region and its racks."""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from maas_simulator.http.calls import Answer, Call, Endpoint
+from maas_simulator.http.node_views import controller_json, device_json, region_controller_json
+from maas_simulator.http.resources import Resource, check_admin, check_anybody, no_change
+from maas_simulator.model import machines
+from maas_simulator.model.fields import Cleaning, Field, Invalid, RecordForm, hostname, mac_address, reference, text
+from maas_simulator.model.forms import last, mandatory
+from maas_simulator.model.machines import Rack
+from maas_simulator.model.records import Record, Table
+from maas_simulator.model.refusals import Refusal, forbidden, invalid, not_found, not_simulated, refused_form
+from maas_simulator.state import RegionState
+
+_FILTERS: Final[dict[str, Callable[[RegionState, Record], list[Any]]]] = {
+    "id": lambda _region, device: [device["system_id"]],
+    "hostname": lambda _region, device: [device["hostname"]],
+    "mac_address": lambda _region, device: device["mac_addresses"],
+    "owner": lambda _region, device: [device["owner"]],
+    "parent": lambda _region, device: [device["parent"]],
+    "zone": lambda region, device: [region.tables["Zone"][device["zone"]]["name"]],
+    "domain": lambda region, device: [region.tables["Domain"][device["domain"]]["name"]],
+}
+"""The filters of the list of devices, with the values that a device matches."""
+
+
+def devices(call: Call) -> Answer:
+    """The devices that match the filters."""
+    asked = {name: values for name, values in call.query.items() if name not in ("op", "format")}
+    if unknown := {name: ["No such constraint."] for name in asked if name not in _FILTERS}:
+        raise refused_form(unknown)
+    found = [
+        device
+        for device in DEVICES.table(call).values()
+        if all(set(values) & set(_FILTERS[name](call.region, device)) for name, values in asked.items())
+    ]
+    return Answer([device_json(call.region, device) for device in found])
+
+
+def is_registered(call: Call) -> Answer:
+    """Whether a node has this MAC address."""
+    return Answer(_owner_of(call.region, mandatory(call.query, "mac_address").lower()) is not None)
+
+
+def _owner_of(region: RegionState, address: str) -> str | None:
+    """The hostname of the node with a NIC that has this MAC address."""
+    found = [machine.hostname for machine in region.machines.values() if address in machine.mac_addresses]
+    found += [each["hostname"] for each in region.tables["Device"].values() if address in each["mac_addresses"]]
+    return next(iter(found), None)
+
+
+def _find_device(_call: Call, table: Table, name: str) -> Record | None:
+    return table.named(name, "system_id")
+
+
+def _check_owner(call: Call, device: Record) -> None:
+    if not call.user.is_superuser and device["owner"] != call.user.username:
+        raise forbidden()
+
+
+def _complete_device(call: Call, device: Record) -> None:
+    """Add what the form does not have, and check what needs the whole region."""
+    errors: dict[str, list[str]] = {}
+    addresses = list(dict.fromkeys(call.form["mac_addresses"]))
+    del DEVICES.table(call)[device["id"]]
+    for address in addresses:
+        try:
+            other = _owner_of(call.region, mac_address(call.region.tables, address))
+        except Invalid as wrong:
+            errors.setdefault("mac_addresses", []).extend(wrong.args)
+            continue
+        if other is not None:
+            errors.setdefault("mac_addresses", []).append(f"MAC address {address} already in use on {other}.")
+    if _is_taken(call.region, device):
+        errors["hostname"] = [TAKEN]
+    if errors:
+        raise refused_form(errors)
+    DEVICES.table(call)[device["id"]] = device
+    device |= {
+        "mac_addresses": [mac_address(call.region.tables, address) for address in addresses],
+        "owner": call.user.username,
+        # six letters and digits, as in MAAS
+        "system_id": sha256(f"device {device['id']}".encode()).hexdigest()[:6],
+        "tag_names": (),
+        "annotations": {},
+    }
+    device["hostname"] = device["hostname"] or f"device-{device['system_id']}"
+
+
+def _check_device_name(call: Call, device: Record, before: Record) -> None:
+    if _is_taken(call.region, device):
+        device.update(before)
+        raise invalid("hostname", TAKEN)
+
+
+TAKEN: Final = "Node with this Hostname already exists."
+
+
+def _is_taken(region: RegionState, device: Record) -> bool:
+    others = (each for each in region.tables["Device"].values() if each is not device)
+    return bool(device["hostname"]) and device["hostname"] in {
+        *(machine.hostname for machine in region.machines.values()),
+        *(each["hostname"] for each in others),
+        *(rack.hostname for rack in region.racks.values()),
+    }
+
+
+def _check_parent(cleaning: Cleaning) -> None:
+    values = cleaning.values
+    if cleaning.old is not None:
+        values.pop("mac_addresses")
+
+
+def set_device_zone(call: Call) -> Answer:
+    """Move devices to another zone, for superusers."""
+    check_admin(call)
+    zone = call.region.tables["Zone"].named(last(call.form, "zone"))
+    if zone is None:
+        raise invalid("zone", "Select a valid choice. That choice is not one of the available choices.")
+    for device in DEVICES.table(call).values():
+        if device["system_id"] in call.form.get("nodes", ()):
+            device["zone"] = zone["id"]
+    return Answer(None)
+
+
+def annotate(call: Call) -> Answer:
+    """Set the annotations of a device; an empty value removes one."""
+    device = DEVICES.get_to_change(call)
+    given = {**device["annotations"], **{name: last(call.form, name) for name in call.form}}
+    device["annotations"] = {name: value for name, value in given.items() if value}
+    return Answer(device_json(call.region, device))
+
+
+def device_power(call: Call) -> Answer:
+    """The power parameters of a device: it has none."""
+    check_admin(call)
+    DEVICES.get(call)
+    return Answer({})
+
+
+DEVICES: Final = Resource(
+    "Device",
+    "devices/",
+    "devices/{system_id}/",
+    device_json,
+    form=RecordForm(
+        "Node",
+        (
+            Field("hostname", hostname),
+            Field("description", text()),
+            Field("domain", reference("Domain", by="name"), default=0),
+            Field("zone", reference("Zone", by="name"), default=1),
+            Field("parent", text(), default=None),
+            Field("mac_addresses", text(), required=True, default=""),
+        ),
+        _check_parent,
+    ),
+    find=_find_device,
+    may_create=check_anybody,
+    may_change=_check_owner,
+    after_create=_complete_device,
+    after_update=_check_device_name,
+    before_delete=no_change,
+    more_many={("GET", None): devices, ("GET", "is_registered"): is_registered, ("POST", "set_zone"): set_device_zone},
+    more_one={
+        ("POST", "set_workload_annotations"): annotate,
+        ("POST", "set_owner_data"): annotate,
+        ("GET", "power_parameters"): device_power,
+    },
+)
+
+
+@cache
+def _power_types() -> Any:
+    path = Path(machines.__file__).with_name("power_types.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def power_types(call: Call) -> Answer:
+    """The power types with their parameters."""
+    del call
+    return Answer(_power_types())
+
+
+def _controller(call: Call, kind: str) -> Rack:
+    found = call.region.racks.get(call.parts[0])
+    if found is None or (kind == "RegionController" and not found.is_region):
+        raise not_found(kind)
+    if not call.user.is_superuser:
+        raise forbidden()
+    return found
+
+
+def _delete_rack(call: Call) -> Answer:
+    """Delete a controller. Only the check is simulated."""
+    rack = _controller(call, "RackController")
+    tables = call.region.tables
+    vlans = [vlan for vlan in tables["VLAN"].where(primary_rack=rack.system_id) if vlan["dhcp_on"]]
+    if not vlans:
+        raise not_simulated("deleting a controller")
+    names = ", ".join(f"{tables['Fabric'][vlan['fabric']]['name']}.{vlan['vid'] or 'untagged'}" for vlan in vlans)
+    raise Refusal(
+        400,
+        f"Unable to delete '{rack.hostname}'; it is currently set as a primary rack controller on VLANs {names} "
+        "and no other rack controller can provide DHCP.",
+    )
+
+
+def _update(call: Call, kind: str) -> Rack:
+    rack = _controller(call, kind)
+    zone = last(call.form, "zone") or rack.zone
+    if call.region.tables["Zone"].named(zone) is None:
+        raise invalid("zone", "Select a valid choice. That choice is not one of the available choices.")
+    rack.zone, rack.description = zone, last(call.form, "description") or rack.description
+    return rack
+
+
+def _update_rack(call: Call) -> Answer:
+    """Change the description and zone of a rack controller."""
+    return Answer(controller_json(call.region, _update(call, "RackController")))
+
+
+def _update_region(call: Call) -> Answer:
+    """Change the description and zone of a region controller."""
+    return Answer(region_controller_json(call.region, _update(call, "RegionController")))
+
+
+def _rack_power(call: Call) -> Answer:
+    """The power parameters of a controller: it has none."""
+    check_admin(call)
+    _controller(call, "RackController")
+    return Answer({})
+
+
+def _power_of_racks(call: Call) -> Answer:
+    """The power parameters of the controllers: they have none."""
+    check_admin(call)
+    asked = call.query.get("id")
+    return Answer({name: {} for name in call.region.racks if asked is None or name in asked})
+
+
+def _listed(call: Call) -> Iterator[Rack]:
+    """The controllers that the query selects. Only superusers see them."""
+    for rack in call.region.racks.values() if call.user.is_superuser else ():
+        values = {"id": rack.system_id, "hostname": rack.hostname, "zone": rack.zone}
+        if all(value in call.query[name] for name, value in values.items() if name in call.query):
+            yield rack
+
+
+def _racks(call: Call) -> Answer:
+    """The rack controllers."""
+    return Answer([controller_json(call.region, rack) for rack in _listed(call)])
+
+
+def _regions(call: Call) -> Answer:
+    """The region controllers."""
+    return Answer([region_controller_json(call.region, rack) for rack in _listed(call) if rack.is_region])
+
+
+def _rack(call: Call) -> Answer:
+    """One rack controller."""
+    return Answer(controller_json(call.region, _controller(call, "RackController")))
+
+
+def _region(call: Call) -> Answer:
+    """One region controller."""
+    return Answer(region_controller_json(call.region, _controller(call, "RegionController")))
+
+
+CONTROLLERS: Final = (
+    Endpoint(
+        "RackControllers",
+        "rackcontrollers/",
+        {
+            ("GET", None): _racks,
+            ("GET", "describe_power_types"): power_types,
+            ("GET", "is_registered"): is_registered,
+            ("GET", "power_parameters"): _power_of_racks,
+        },
+        anonymous=True,
+    ),
+    Endpoint(
+        "RackController",
+        "rackcontrollers/{system_id}/",
+        {
+            ("GET", None): _rack,
+            ("PUT", None): _update_rack,
+            ("DELETE", None): _delete_rack,
+            ("GET", "power_parameters"): _rack_power,
+        },
+    ),
+    Endpoint(
+        "RegionControllers",
+        "regioncontrollers/",
+        {("GET", None): _regions, ("GET", "is_registered"): is_registered},
+        anonymous=True,
+    ),
+    Endpoint(
+        "RegionController", "regioncontrollers/{system_id}/", {("GET", None): _region, ("PUT", None): _update_region}
+    ),
+)

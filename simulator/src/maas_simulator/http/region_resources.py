@@ -1,0 +1,363 @@
+"""Resources of the region itself: notifications, repositories, license keys, image sources and DHCP snippets."""
+
+from collections.abc import Callable
+from typing import Final
+
+from maas_simulator.http.calls import Answer, Call, Endpoint
+from maas_simulator.http.network_views import subnet_json
+from maas_simulator.http.resources import Resource, by_id_or_name, check_admin
+from maas_simulator.http.script_resources import reverted
+from maas_simulator.model.built_in_scripts import add_revision
+from maas_simulator.model.fields import (
+    NO_CHOICE,
+    REQUIRED,
+    WHOLE_FORM,
+    Cleaning,
+    Field,
+    Invalid,
+    RecordForm,
+    boolean,
+    choice,
+    find,
+    json_object,
+    listed,
+    reference,
+    text,
+)
+from maas_simulator.model.forms import last
+from maas_simulator.model.networks import API
+from maas_simulator.model.records import Record, Table, Tables
+from maas_simulator.model.refusals import forbidden, not_found, not_simulated, refused_form
+from maas_simulator.model.scripts import JSON, http_date, iso_date
+from maas_simulator.state import RegionState
+
+
+def record_json(path: str, *hidden: str) -> Callable[[RegionState, Record], JSON]:
+    """Return the view that shows all fields, except the hidden ones."""
+
+    def view(_region: RegionState, record: Record) -> JSON:
+        shown = {name: value for name, value in record.items() if name not in hidden}
+        return {**shown, "resource_uri": f"{API}/{path}/{record['id']}/"}
+
+    return view
+
+
+def _is_relevant(call: Call, notification: Record) -> bool:
+    return bool(notification["admins" if call.user.is_superuser else "users"])
+
+
+def _is_shown(call: Call, notification: Record) -> bool:
+    return _is_relevant(call, notification) and call.user.username not in notification["dismissed"]
+
+
+def _check_notification(cleaning: Cleaning) -> None:
+    """Check that the message fits the context. MAAS 3.7: a change without ``dismissable`` makes it false."""
+    values = cleaning.values
+    values["dismissed"] = () if cleaning.old is None else cleaning.old["dismissed"]
+    if cleaning.old is not None and "dismissable" not in cleaning.given:
+        values["dismissable"] = False
+    if cleaning.errors:
+        return
+    try:
+        values["message"].format(**values["context"])
+    except (KeyError, IndexError, ValueError):
+        cleaning.add_error(WHOLE_FORM, "Notification cannot be rendered.")
+
+
+def _no_user(_tables: Tables, value: str) -> None:
+    if not value.isdecimal():
+        raise Invalid(NO_CHOICE)
+    raise not_simulated("notifications for one user")
+
+
+def _read_notification(call: Call) -> Answer:
+    """One notification, for superusers and for those whom it concerns."""
+    notification = NOTIFICATIONS.get(call)
+    if not call.user.is_superuser and not _is_relevant(call, notification):
+        raise forbidden()
+    return Answer(NOTIFICATIONS.view(call.region, notification))
+
+
+def _dismiss(call: Call) -> Answer:
+    """Hide a notification from the user."""
+    notification = NOTIFICATIONS.get(call)
+    if not _is_relevant(call, notification):
+        raise forbidden()
+    notification["dismissed"] = (*notification["dismissed"], call.user.username)
+    return Answer(text="OK", content_type="text/plain")
+
+
+NOTIFICATIONS: Final = Resource(
+    "Notification",
+    "notifications/",
+    "notifications/{id}/",
+    record_json("notifications", "dismissed"),
+    form=RecordForm(
+        "Notification",
+        (
+            Field("ident", text(40), default=None, unique=True),
+            Field("user", _no_user, default=None),
+            Field("users", boolean, default=False),
+            Field("admins", boolean, default=False),
+            Field("message", text(), required=True),
+            Field("context", json_object("Context is not a mapping."), default={}),
+            Field("category", choice("error", "warning", "success", "info"), default="info"),
+            Field("dismissable", boolean, default=True),
+        ),
+        _check_notification,
+    ),
+    shown=_is_shown,
+    may_call=check_admin,
+    more_one={("GET", None): _read_notification, ("POST", "dismiss"): _dismiss},
+)
+
+
+def _repository_url(_tables: Tables, value: str) -> str:
+    if not value.startswith(("http://", "https://", "ppa:", "ftp://")):
+        raise Invalid("Enter a valid repository URL or PPA location.")
+    return value
+
+
+def _each_of(name: str, *known: str) -> Callable[[Tables, str], list[str]]:
+    """Read a list whose elements are all known."""
+
+    def read(tables: Tables, value: str) -> list[str]:
+        for each in listed(tables, value):
+            if each not in known:
+                raise Invalid(f"'{each}' is not a valid {name}. It should be one of: {', '.join(map(repr, known))}.")
+        return listed(tables, value)
+
+    return read
+
+
+REPOSITORIES: Final = Resource(
+    "PackageRepository",
+    "package-repositories/",
+    "package-repositories/{id}/",
+    record_json("package-repositories", "default"),
+    form=RecordForm(
+        "Package repository",
+        (
+            Field("name", text(41), required=True, unique=True),
+            Field("url", _repository_url, required=True),
+            Field("distributions", listed, default=[]),
+            Field("disabled_pockets", _each_of("pocket", "updates", "security", "backports"), default=[]),
+            Field("disabled_components", _each_of("component", "restricted", "universe", "multiverse"), default=[]),
+            Field("disable_sources", boolean, default=False),
+            Field("components", listed, default=[]),
+            Field("arches", listed, default=["amd64", "i386"]),
+            Field("key", text()),
+            Field("enabled", boolean, default=True),
+        ),
+    ),
+    find=by_id_or_name,
+    may_call=check_admin,
+)
+
+
+def list_license_keys(call: Call) -> Answer:
+    """The license keys: none, because no image needs one."""
+    del call
+    return Answer([])
+
+
+def create_license_key(call: Call) -> Answer:
+    """Refuse a license key, because no image needs one."""
+    errors = {name: [REQUIRED] for name in ("osystem", "distro_series", "license_key") if not last(call.form, name)}
+    system = last(call.form, "osystem")
+    series = f"{system}/{last(call.form, 'distro_series')}"
+    for name, value in (("osystem", system), ("distro_series", series)):
+        if name not in errors:
+            errors[name] = [f"'{value}' is not a valid {name}.  It should be one of: ."]
+    raise refused_form(errors)
+
+
+def no_license_key(call: Call) -> Answer:
+    """One license key: there are none."""
+    del call
+    raise not_found("LicenseKey")
+
+
+LICENSE_KEYS: Final = (
+    Endpoint(
+        "LicenseKeys",
+        "license-keys/",
+        {("GET", None): list_license_keys, ("POST", None): create_license_key},
+        restricted=True,
+    ),
+    Endpoint(
+        "LicenseKey",
+        "license-key/{osystem}/{distro_series}",
+        {("GET", None): no_license_key, ("PUT", None): no_license_key, ("DELETE", None): no_license_key},
+        restricted=True,
+    ),
+)
+
+
+def _check_source(cleaning: Cleaning) -> None:
+    given = [name for name in ("keyring_filename", "keyring_data") if cleaning.values[name]]
+    if not given:
+        cleaning.add_error(WHOLE_FORM, "One of keyring_data or keyring_filename must be specified.")
+    if len(given) > 1:
+        cleaning.add_error(WHOLE_FORM, "Only one of keyring_filename or keyring_data can be specified.")
+
+
+def _stamp(call: Call, record: Record) -> None:
+    now = iso_date(call.region.now())
+    record.update({"created": record.get("created", now), "updated": now})
+
+
+def _remove_selections(call: Call, source: Record) -> None:
+    table = call.region.tables["BootSourceSelection"]
+    for selection in table.where(boot_source=source["id"]):
+        del table[selection["id"]]
+
+
+def _create_source(call: Call) -> Answer:
+    """Create an image source. MAAS answers 201."""
+    created = SOURCES.create(call)
+    return Answer(created.value, status=201)
+
+
+SOURCES: Final = Resource(
+    "BootSource",
+    "boot-sources/",
+    "boot-sources/{id}/",
+    record_json("boot-sources"),
+    form=RecordForm(
+        "Boot source",
+        (
+            Field("url", text(pattern=r"https?://\S+", wrong="Enter a valid URL."), required=True, unique=True),
+            Field("keyring_filename", text(4096)),
+            Field("keyring_data", text()),
+        ),
+        _check_source,
+    ),
+    after_create=_stamp,
+    after_update=lambda call, source, _before: _stamp(call, source),
+    before_delete=_remove_selections,
+    restricted=True,
+    more_many={("POST", None): _create_source},
+)
+
+
+def _selection_json(_region: RegionState, selection: Record) -> JSON:
+    shown = {name: value for name, value in selection.items() if name != "boot_source"}
+    path = f"boot-sources/{selection['boot_source']}/selections/{selection['id']}/"
+    return {**shown, "boot_source_id": selection["boot_source"], "resource_uri": f"{API}/{path}"}
+
+
+def _source_id(call: Call) -> int:
+    source = call.region.tables["BootSource"].get(int(call.parts[0])) if call.parts[0].isdecimal() else None
+    if source is None:
+        raise not_found("BootSource")
+    return int(source["id"])
+
+
+def _selections(call: Call) -> Answer:
+    """The selections of an image source."""
+    found = call.region.tables["BootSourceSelection"].where(boot_source=_source_id(call))
+    return Answer([_selection_json(call.region, selection) for selection in found])
+
+
+def _find_selection(call: Call, table: Table, name: str) -> Record | None:
+    number, found = _source_id(call), find(table, name)
+    return found if found is not None and found["boot_source"] == number else None
+
+
+def _create_selection(call: Call) -> Answer:
+    """Select images of a source. MAAS answers 201."""
+    number = _source_id(call)
+    table = SELECTIONS.table(call)
+    record = SELECTIONS.form.clean(call.region.tables, call.form, table)
+    known = {name for name in call.region.images.names if name.startswith("ubuntu/")}
+    if f"{record['os']}/{record['release']}" not in known:
+        message = f"OS {record['os']} with release {record['release']} has no available images for download"
+        raise refused_form({"os": [message]})
+    return Answer(_selection_json(call.region, table.add(**record, boot_source=number)), status=201)
+
+
+SELECTIONS: Final = Resource(
+    "BootSourceSelection",
+    "boot-sources/{boot_source_id}/selections/",
+    "boot-sources/{boot_source_id}/selections/{id}/",
+    _selection_json,
+    form=RecordForm(
+        "Boot source selection",
+        (
+            Field("os", text(), required=True),
+            Field("release", text(), required=True),
+            *(Field(name, listed, default=["*"]) for name in ("arches", "subarches", "labels")),
+        ),
+    ),
+    find=_find_selection,
+    restricted=True,
+    more_many={("GET", None): _selections, ("POST", None): _create_selection},
+)
+
+
+def _check_snippet(cleaning: Cleaning) -> None:
+    """Check the scope of a snippet. A subnet or node makes it no longer global."""
+    values = cleaning.values
+    scopes = [name for name in ("node", "subnet", "iprange") if values[name] is not None]
+    if values["global_snippet"] and scopes:
+        values.update(dict.fromkeys(scopes))
+    elif len(scopes) > 1:
+        cleaning.add_error(scopes[0], "Cannot set a node and a subnet on a DHCP snippet.")
+
+
+def _keep_value(call: Call, snippet: Record) -> None:
+    value = snippet.pop("value")
+    if value and value != (snippet.get("history") or [{"data": None}])[0]["data"]:
+        add_revision(call.region.tables, snippet, value, None, call.region.now())
+
+
+def _snippet_json(region: RegionState, snippet: Record) -> JSON:
+    subnet, history = snippet["subnet"], snippet["history"]
+    scopes = ("node", "subnet", "iprange")
+    return {
+        **{name: value for name, value in snippet.items() if name not in (*scopes, "history")},
+        "value": history[0]["data"],
+        "node": snippet["node"] and {"system_id": snippet["node"]},
+        "subnet": subnet and subnet_json(region, region.tables["Subnet"][subnet]),
+        "iprange": snippet["iprange"],
+        "global_snippet": not any(snippet[name] for name in scopes),
+        "history": [
+            {"id": each["id"], "value": each["data"], "created": http_date(each["created"])} for each in history
+        ],
+        "resource_uri": f"{API}/dhcp-snippets/{snippet['id']}/",
+    }
+
+
+def _revert_snippet(call: Call) -> Answer:
+    """Go back to an older text of a DHCP snippet."""
+    snippet = SNIPPETS.get_to_change(call)
+    snippet["history"] = reverted(call, snippet)
+    return Answer(_snippet_json(call.region, snippet))
+
+
+SNIPPETS: Final = Resource(
+    "DHCPSnippet",
+    "dhcp-snippets/",
+    "dhcp-snippets/{id}/",
+    _snippet_json,
+    form=RecordForm(
+        "DHCP snippet",
+        (
+            Field("name", text(255), required=True),
+            Field("value", text(), required=True),
+            Field("description", text()),
+            Field("enabled", boolean, default=True),
+            Field("node", text(), default=None),
+            Field("subnet", reference("Subnet"), default=None),
+            Field("iprange", reference("IPRange"), default=None),
+            Field("global_snippet", boolean, default=False),
+        ),
+        _check_snippet,
+    ),
+    find=by_id_or_name,
+    may_call=check_admin,
+    after_create=_keep_value,
+    after_update=lambda call, snippet, _before: _keep_value(call, snippet),
+    more_one={("POST", "revert"): _revert_snippet},
+)

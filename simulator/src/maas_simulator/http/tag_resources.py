@@ -1,0 +1,169 @@
+"""Tags, which nodes have by request or by a definition: an XPath expression about their hardware."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+from xml.etree.ElementTree import Element, SubElement
+
+from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.node_views import controller_json, device_json
+from maas_simulator.http.render import machine_json, tag_json
+from maas_simulator.http.resources import Resource, by_name, check_superuser
+from maas_simulator.model.fields import Cleaning, Field, RecordForm, text
+from maas_simulator.model.forms import last
+from maas_simulator.model.machines import Rack, SimulatedMachine
+from maas_simulator.model.records import Record
+from maas_simulator.model.refusals import Refusal, not_simulated
+from maas_simulator.state import RegionState
+
+Node = SimulatedMachine | Rack | Record
+"""A machine, a controller or a device."""
+
+
+def _tags_of(node: Node) -> tuple[str, ...]:
+    return tuple(node["tag_names"]) if isinstance(node, dict) else node.tag_names
+
+
+def _set_tags(node: Node, names: Iterator[str]) -> None:
+    if isinstance(node, dict):
+        node["tag_names"] = tuple(names)
+    else:
+        node.tag_names = tuple(names)
+
+
+def _nodes(region: RegionState) -> dict[str, Node]:
+    devices = {device["system_id"]: device for device in region.tables["Device"].values()}
+    return {**region.machines, **devices, **region.racks}
+
+
+def _tagged(*kinds: type) -> Callable[[Call], Answer]:
+    """Return the handler that lists the nodes of these kinds with a tag, in full, if the user may see them."""
+
+    def tagged(call: Call) -> Answer:
+        """The nodes with a tag, in full."""
+        name = TAGS.get(call)["name"]
+        found = [node for node in _nodes(call.region).values() if isinstance(node, kinds) and name in _tags_of(node)]
+        return Answer([_shown(call.region, node) for node in found if _sees(call, node)])
+
+    return tagged
+
+
+def _sees(call: Call, node: Node) -> bool:
+    if isinstance(node, SimulatedMachine):
+        return call.sees(node)
+    return isinstance(node, dict) or call.user.is_superuser
+
+
+def _shown(region: RegionState, node: Node) -> object:
+    if isinstance(node, SimulatedMachine):
+        return machine_json(region, node)
+    return controller_json(region, node) if isinstance(node, Rack) else device_json(region, node)
+
+
+def update_nodes(call: Call) -> Answer:
+    """Add a tag to nodes and remove it from others. The counts include nodes that change nothing."""
+    tag, form = TAGS.get(call), call.form
+    if not call.user.is_superuser:
+        raise Refusal(403, "Must be a superuser or supply a rack_controller.")
+    given = last(form, "definition")
+    if "definition" in form and given != tag["definition"]:
+        raise Refusal(409, f"Definition supplied '{given}' doesn't match current definition '{tag['definition']}'")
+    nodes = _nodes(call.region)
+    added = [nodes[name] for name in dict.fromkeys(form.get("add", ())) if name in nodes]
+    removed = [nodes[name] for name in dict.fromkeys(form.get("remove", ())) if name in nodes]
+    for node in added:
+        _set_tags(node, iter(dict.fromkeys((*_tags_of(node), tag["name"]))))
+    for node in removed:
+        _set_tags(node, (name for name in _tags_of(node) if name != tag["name"]))
+    return Answer({"added": len(added), "removed": len(removed)})
+
+
+def rebuild(call: Call) -> Answer:
+    """Evaluate the definition of a tag again, for superusers."""
+    tag = TAGS.get_to_change(call)
+    _evaluate(call, tag)
+    return Answer({"rebuilding": tag["name"]})
+
+
+def _evaluate(call: Call, tag: Record) -> None:
+    """Give a tag to the machines that its definition matches. A tag without a definition stays as it is."""
+    if not tag["definition"]:
+        return
+    for machine in call.region.machines.values():
+        others = (name for name in _tags_of(machine) if name != tag["name"])
+        matches = machine.known and _hardware(machine).find(_relative(tag["definition"])) is not None
+        _set_tags(machine, iter((*others, tag["name"])) if matches else others)
+
+
+def _relative(definition: str) -> str:
+    return f".{definition}" if definition.startswith("/") else definition
+
+
+def _hardware(machine: SimulatedMachine) -> Element:
+    """The output of lshw, as far as definitions usually look at it."""
+    root = Element("list")
+    system = SubElement(root, "node", {"id": machine.hostname, "class": "system"})
+    core = SubElement(system, "node", {"id": "core", "class": "bus"})
+    cpu = SubElement(core, "node", {"id": "cpu", "class": "processor"})
+    if machine.architecture.startswith("amd64"):
+        SubElement(SubElement(cpu, "capabilities"), "capability", {"id": "vmx"})
+    for nic in machine.mac_addresses:
+        SubElement(SubElement(core, "node", {"class": "network"}), "serial").text = nic
+    for disk in machine.disks:
+        SubElement(core, "node", {"id": "disk", "class": "disk"}).text = disk.name
+    return root
+
+
+def _check_definition(cleaning: Cleaning) -> None:
+    """Check the XPath expression. Only the expressions of Python's library are simulated."""
+    definition = cleaning.values["definition"] or ""
+    if any(definition.count(one) != definition.count(other) for one, other in ("[]", "()")):
+        cleaning.add_error("definition", "Invalid XPath expression: Invalid expression")
+        return
+    try:
+        Element("list").find(_relative(definition or "node"))
+    except (SyntaxError, KeyError) as unknown:
+        raise not_simulated(f"the definition {definition!r}") from unknown
+
+
+def _change(call: Call, tag: Record, before: Record) -> None:
+    for node in _nodes(call.region).values():
+        _set_tags(node, (tag["name"] if name == before["name"] else name for name in _tags_of(node)))
+    if tag["definition"] != before["definition"]:
+        _evaluate(call, tag)
+
+
+def _remove(call: Call, tag: Record) -> None:
+    for node in _nodes(call.region).values():
+        _set_tags(node, (name for name in _tags_of(node) if name != tag["name"]))
+
+
+TAGS: Final = Resource(
+    "Tag",
+    "tags/",
+    "tags/{name}/",
+    tag_json,
+    form=RecordForm(
+        "Tag",
+        (
+            Field("name", text(256, r"[\w.-]+"), required=True, unique=True),
+            Field("comment", text()),
+            Field("definition", text()),
+            Field("kernel_opts", text()),
+        ),
+        _check_definition,
+    ),
+    find=by_name,
+    may_create=check_superuser,
+    after_create=_evaluate,
+    after_update=_change,
+    before_delete=_remove,
+    more_one={
+        ("GET", "machines"): _tagged(SimulatedMachine),
+        ("GET", "devices"): _tagged(dict),
+        ("GET", "nodes"): _tagged(SimulatedMachine, dict, Rack),
+        ("GET", "rack_controllers"): _tagged(Rack),
+        ("GET", "region_controllers"): _tagged(Rack),
+        ("POST", "update_nodes"): update_nodes,
+        ("POST", "rebuild"): rebuild,
+    },
+)
