@@ -12,6 +12,7 @@ from maas_simulator.model.power import BmcFailure, BmcMode, PowerErrors, PowerSt
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations import instant_operations, timed_operations
 from maas_simulator.operations.plans import Planned, check_stage, planned
+from maas_simulator.operations.rules import RULES
 from maas_simulator.state import RegionState
 
 
@@ -203,15 +204,15 @@ class SimulatedRegion(RegionState):
         Raises:
             KeyError: There is no such machine or user.
         """
-        self._from_outside(timed_operations.deploy, name, username, **form)
+        self._from_outside("deploy", name, username, **form)
 
     def abort(self, name: str, username: str, comment: str = "") -> None:
         """Another user aborts the machine's operation, whatever their permissions."""
-        self._from_outside(timed_operations.abort, name, username, comment=comment)
+        self._from_outside("abort", name, username, comment=comment)
 
     def release(self, name: str, username: str, /, **form: str) -> None:
         """Another user releases a machine, whatever their permissions; ``form`` is for ``op=release``."""
-        self._from_outside(timed_operations.release, name, username, **form)
+        self._from_outside("release", name, username, **form)
 
     def add_tag(self, name: str, comment: str = "") -> None:
         """Add a tag to the region."""
@@ -225,7 +226,7 @@ class SimulatedRegion(RegionState):
             self._check_known(username)
             if machine.owner is not None:
                 machine.switch("off")
-                timed_operations.release(self, machine, username, {})
+                RULES["release"].carry_out(self, machine, username, {})
                 self.play()
             self._check_ready(machine)
             timed_operations.acquire(self, machine, username)
@@ -252,7 +253,7 @@ class SimulatedRegion(RegionState):
             self._check_known(username)
             self._check_known(releaser)
             if machine.owner is not None:
-                timed_operations.release(self, machine, releaser, {"comment": [because]})
+                RULES["release"].carry_out(self, machine, releaser, {"comment": [because]})
                 instant_operations.switch_off(self, machine)
                 self.play()
             self._check_ready(machine)
@@ -273,8 +274,9 @@ class SimulatedRegion(RegionState):
                 f"a machine that is {machine.status_name} cannot be taken over; it must be Ready after the release"
             )
 
-    def _from_outside(self, operate: timed_operations.Operate, name: str, username: str, /, **form: str) -> None:
+    def _from_outside(self, op: str, name: str, username: str, /, **form: str) -> None:
         with self.lock:
             self._check_known(username)
-            operate(self, self.machine(name), username, {key: [value] for key, value in form.items() if value})
+            given = {key: [value] for key, value in form.items() if value}
+            RULES[op].carry_out(self, self.machine(name), username, given)
             self.play()

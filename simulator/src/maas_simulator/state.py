@@ -232,6 +232,12 @@ class RegionState:
         """Record that the machine's image was deployed now."""
         self.images.deployed(f"{machine.osystem}/{machine.distro_series}", machine.architecture)
 
+    def leave_in(self, machine: SimulatedMachine, status: Status) -> None:
+        """Change a machine's status at the end of an operation. A machine that nobody uses loses its owner."""
+        self.set_status(machine, status)
+        if status in (Status.READY, Status.NEW):
+            self.give_back(machine)
+
     def give_back(self, machine: SimulatedMachine) -> None:
         """Remove the owner, switch the machine off and forget its installation."""
         machine.owner = None

@@ -10,12 +10,13 @@ from typing import Final
 
 from maas_simulator import SimulatedMachine, Status
 from maas_simulator.model.power import BmcFailure, BmcMode, PowerErrors
+from maas_simulator.model.statuses import FAILURE_OF
 from simulator.tests.contract.recording import Exchange, LabEvent
 from simulator.tests.contract.scene import Scene
 
 PLANS: Final[Mapping[str, Mapping[str, str]]] = {
     "fail=curtin:curthooks": {"fail": "Configuring OS"},
-    "fail=rescue": {"hang": "Performing PXE boot"},
+    "fail=rescue": {"fail": "Starting"},
     "hold=erase": {"hang": "Erasing"},
     "hold=running:maas-lshw": {"hang": "maas-lshw"},
 }
@@ -40,6 +41,12 @@ NOT_BOOTING: Final[Mapping[int, str]] = {499: "Deploying", 538: "Power on"}
 UNRECORDED: Final[Mapping[int, Mapping[str, str]]] = {576: {"power_off": "node08", "release": "node08"}}
 """Operations in gaps of the recording that changed a machine. Their BMCs were unroutable, and MAAS rejected them."""
 
+ELSEWHERE: Final[Mapping[int, Mapping[str, str]]] = {907: {"deploy": "node02", "release": "node02"}}
+"""Operations before an exchange that are not part of the recording."""
+
+IN_VAIN: Final = frozenset({810})
+"""Waits for a status that the machine did not reach."""
+
 UNROUTABLE: Final = "MAAS knows no rack that reaches this BMC"
 """Exchanges with this in their title met a fault of the lab's network: no rack controller reached the BMC."""
 
@@ -55,7 +62,7 @@ class Lab:
         for op, name in UNRECORDED.get(event.n, {}).items():
             with _unroutable(scene.region.machine(name)):
                 scene.acts(op, name, "admin", {})
-        if event.hostname is not None:
+        if event.hostname is not None and event.n not in IN_VAIN:
             scene.until(event.hostname, lambda machine: machine.status_name in event.statuses)
         match event.command:
             case ("bmc", name, mode):
@@ -72,7 +79,9 @@ class Lab:
 
     @contextmanager
     def circumstances(self, exchange: Exchange, scene: Scene) -> Iterator[None]:
-        """Give an exchange the faults that the lab had by accident."""
+        """Give an exchange the faults that the lab had by accident, and what happened before it elsewhere."""
+        for op in ELSEWHERE.get(exchange.n, {}):
+            scene.acts(op, ELSEWHERE[exchange.n][op], "admin", {})
         if exchange.n in NOT_BOOTING:
             scene.region.plan(NODE04, hang=NOT_BOOTING[exchange.n])
         if UNROUTABLE not in exchange.title:
@@ -101,8 +110,7 @@ def _change_machine(scene: Scene, name: str, command: str, word: str, answer: st
         case "status":
             _set_status(scene, name, answer)
         case "expire":
-            before = scene.region.machine(name).status
-            scene.until(name, lambda machine: machine.status is not before)
+            scene.until(name, lambda machine: machine.status not in FAILURE_OF)
         case "clear":
             scene.region.machine(name).plans.clear()
         case "set" if word in PLANS:

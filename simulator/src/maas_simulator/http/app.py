@@ -207,7 +207,7 @@ async def _parse_request(request: Request) -> _ParsedRequest:
 
 def _takes_json(method: str, endpoint: Endpoint | None, op: str | None) -> bool:
     operation = endpoint.handlers.get((method, op)) if endpoint is not None else None
-    return method == "PUT" or (isinstance(operation, Operation) and operation.takes_json)
+    return method == "PUT" or (isinstance(operation, Operation) and operation.rule.takes_json)
 
 
 def _hold_names(parsed: _ParsedRequest) -> tuple[str, ...]:

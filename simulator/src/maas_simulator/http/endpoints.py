@@ -18,8 +18,9 @@ from maas_simulator.http import (
 )
 from maas_simulator.http.calls import Endpoint
 from maas_simulator.http.empty_collections import EMPTY, none
-from maas_simulator.http.machine_routes import POST_OPERATIONS
+from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import UNSIMULATED, unsimulated_handlers
+from maas_simulator.operations.rules import RULES
 
 PREFIX = "/MAAS/api/2.0/"
 
@@ -102,7 +103,7 @@ SIMULATED = (
             ("GET", "power_parameters"): machine_routes.power_parameters,
             ("POST", "set_workload_annotations"): machine_edits.set_workload_annotations,
             ("POST", "power_off"): machine_routes.power_off,
-            **{("POST", name): operation for name, operation in POST_OPERATIONS.items()},
+            **{("POST", name): Operation(rule) for name, rule in RULES.items() if name != "power_off"},
         },
     ),
     Endpoint("Nodes", "nodes/", {}, anonymous=True),

@@ -13,28 +13,23 @@ from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.refusals import Refusal, conflict, forbidden, not_found
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.statuses import RELEASABLE, Status
-from maas_simulator.operations import instant_operations, timed_operations
+from maas_simulator.operations import instant_operations
+from maas_simulator.operations.rules import RULES, Rule
 
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation on one machine. The response shows the old values of the fields in ``keeps``.
+    """The handler of an operation on one machine."""
 
-    Only a ``takes_json`` operation reads parameters from a JSON body (MAAS 3.7).
-    """
-
-    permission: str
-    act: timed_operations.Operate
-    keeps: tuple[str, ...] = ("power_state", "ip_addresses")
-    takes_json: bool = False
+    rule: Rule
 
     def __call__(self, call: Call) -> Answer:
         """Carry out the operation and return the machine."""
         machine = call.machine()
-        call.check_permission(self.permission, machine)
+        call.check_permission(self.rule.permission, machine)
         before = machine_json(call.region, machine)
         try:
-            self.act(call.region, machine, call.user.username, call.form)
+            self.rule.carry_out(call.region, machine, call.user.username, call.form)
         except Refusal as refusal:
             # Only power failures have these statuses, and MAAS stores the change first.
             raise refusal.after_commit() if refusal.status in (500, 503) else refusal from None
@@ -42,29 +37,7 @@ class Operation:
         after = machine_json(call.region, machine)
         if machine.status is Status.READY:
             return Answer(after)
-        return Answer(after | {field: before[field] for field in self.keeps})
-
-
-_ADDRESSES = ("power_state", "boot_interface", "interface_set", "ip_addresses")
-_SCRIPTS = tuple(
-    f"{kind}_status{name}" for kind in ("commissioning", "testing", "storage_test") for name in ("", "_name")
-)
-
-POST_OPERATIONS: dict[str, Operation] = {
-    "deploy": Operation("edit", timed_operations.deploy, _ADDRESSES),
-    "commission": Operation("superuser", timed_operations.commission, takes_json=True),
-    "test": Operation("superuser", timed_operations.test, takes_json=True),
-    "release": Operation("edit", timed_operations.release, takes_json=True),
-    "abort": Operation("edit", timed_operations.abort, ("status", "status_name", "power_state", *_SCRIPTS)),
-    "rescue_mode": Operation("admin", timed_operations.rescue_mode),
-    "exit_rescue_mode": Operation("admin", timed_operations.exit_rescue_mode),
-    "lock": Operation("lock", instant_operations.lock),
-    "unlock": Operation("lock", instant_operations.unlock),
-    "mark_broken": Operation("owner", instant_operations.mark_broken),
-    "mark_fixed": Operation("admin", instant_operations.mark_fixed),
-    "override_failed_testing": Operation("admin", instant_operations.override_failed_testing),
-    "power_on": Operation("edit", instant_operations.power_on, (*_ADDRESSES, "osystem", "distro_series", "hwe_kernel")),
-}
+        return Answer(after | {field: before[field] for field in self.rule.keeps})
 
 
 def read(call: Call) -> Answer:
@@ -123,7 +96,7 @@ def power_off(call: Call) -> Answer:
     """Switch off; ``null`` if MAAS cannot."""
     machine = call.machine()
     manual = machine.power_type == MANUAL
-    answer = Operation("edit", instant_operations.power_off)(call)
+    answer = Operation(RULES["power_off"])(call)
     return Answer(None) if manual else answer
 
 
@@ -189,7 +162,7 @@ def release_many(call: Call) -> Answer:
         raise conflict(f"Machine(s) cannot be released in their current state: {states}.")
     released = [m for m in machines if m.status in RELEASABLE]
     for machine in released:
-        timed_operations.release(call.region, machine, call.user.username, _only_comment(call))
+        RULES["release"].carry_out(call.region, machine, call.user.username, _only_comment(call))
     return Answer([machine.system_id for machine in released])
 
 

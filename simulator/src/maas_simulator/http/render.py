@@ -1,18 +1,27 @@
 """A machine as JSON: the 81 keys that MAAS 3.7 returns, in lists and single reads alike."""
 
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from maas_simulator.http.hardware import disks_json, hardware_json, interfaces_json
+from maas_simulator.model.built_in_scripts import BUILT_IN, script_of
 from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record
-from maas_simulator.model.scripts import JSON, SetType, overall
+from maas_simulator.model.scripts import JSON, FinishedResults, SetType, overall, statuses_of
 from maas_simulator.model.statuses import ScriptStatus
 from maas_simulator.state import RegionState
 
-TEST_KINDS = ("cpu", "memory", "network", "interface", "other")
-"""Kinds of tests that never run by default and are always *Unknown* here."""
+TEST_KINDS: Mapping[str, Callable[[Record], bool]] = {
+    **{
+        name: partial(lambda kind, script: script["hardware_type"] == kind, kind)
+        for kind, name in enumerate(("other", "cpu", "memory", "storage", "network"))
+    },
+    "interface": lambda script: "interface" in (script["parameters"] or {}),
+}
+"""The kinds of tests whose status a machine shows."""
 
 
 def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
@@ -128,17 +137,32 @@ def _timestamp(moment: float) -> str:
 
 
 def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
+    commissioning, tests = region.current_set(machine, SetType.COMMISSIONING), _latest_tests(machine)
+    statuses = {
+        "commissioning": overall(statuses_of(commissioning.results) if commissioning else ()),
+        "testing": overall(status for _, status in tests),
+        **{
+            f"{name}_test": overall(status for script, status in tests if is_of_kind(script))
+            for name, is_of_kind in TEST_KINDS.items()
+        },
+    }
     shown: JSON = {}
-    for kind in (SetType.COMMISSIONING, SetType.TESTING):
-        scripts = region.current_set(machine, kind)
-        status = overall(scripts.results) if scripts is not None else ScriptStatus.UNKNOWN
-        for field in (kind.name.lower(), *(("storage_test",) if kind is SetType.TESTING else ())):
-            shown |= {f"{field}_status": int(status), f"{field}_status_name": status.display}
+    for name, status in statuses.items():
+        shown |= {f"{name}_status": int(status), f"{name}_status_name": status.display}
     for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
         shown[f"current_{kind.name.lower()}_result_id"] = machine.current.get(kind)
-    for name in TEST_KINDS:
-        shown |= {f"{name}_test_status": -1, f"{name}_test_status_name": "Unknown"}
     return shown
+
+
+def _latest_tests(machine: SimulatedMachine) -> Collection[tuple[Record, ScriptStatus]]:
+    """Each test with its latest status in any run, for each disk."""
+    latest: dict[tuple[str, str | None], tuple[Record, ScriptStatus]] = {}
+    for results in (scripts.results for scripts in machine.sets if scripts.type is SetType.TESTING):
+        if isinstance(results, FinishedResults):
+            latest |= {(name, disk): (BUILT_IN[name], results.ended_as) for name, disk in results.scripts}
+        else:
+            latest |= {(each.name, each.disk): (script_of(each), each.status) for each in results}
+    return latest.values()
 
 
 def _never_set() -> JSON:

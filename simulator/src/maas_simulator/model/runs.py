@@ -49,6 +49,9 @@ class RegionOfRun(Protocol):
     def image_deployed(self, machine: SimulatedMachine) -> None:
         """Record that the machine's image was deployed now."""
 
+    def leave_in(self, machine: SimulatedMachine, status: Status) -> None:
+        """Change the machine's status at the end of an operation."""
+
     def give_back(self, machine: SimulatedMachine) -> None:
         """Remove the owner, switch the machine off and forget its installation."""
 
@@ -64,8 +67,8 @@ class Stage:
     """One stage of a run, with its length in simulated ``seconds`` and the actions at its start and end.
 
     If a plan fails the stage, ``on_failure`` runs instead of ``on_end``, and the run ends if the stage is ``fatal``.
-    Plans can also name the stage by its ``alias``. A machine that is being aborted or released may still start the
-    stage if it ``may_run_late``. A ``powers_off`` stage ends as soon as the machine is off.
+    Plans can also name the stage by its ``alias``. A machine that is being aborted or released still starts the stage
+    if it is due within the seconds of ``may_run_late``. A ``powers_off`` stage ends as soon as the machine is off.
     """
 
     name: str
@@ -75,7 +78,7 @@ class Stage:
     on_failure: Callable[["Run", str | None], None] | None = None
     fatal: bool = True
     alias: str = ""
-    may_run_late: bool = False
+    may_run_late: float = 0.0
     powers_off: bool = False
 
 
@@ -128,7 +131,9 @@ class Run:
         MAAS 3.7.3: from the second stage on, the events have the type of events outside any operation.
         """
         following = self.stages[self.index + 1 : self.index + 1 + stages]
-        for stage in () if self.silent else takewhile(lambda each: each.may_run_late, following):
+        ends = self.entered + self.stage.seconds * self.machine.pace if self.stage is not None else 0.0
+        due_in = ends - self.region.now()
+        for stage in () if self.silent else takewhile(lambda each: each.may_run_late > due_in, following):
             for act in stage.on_start:
                 act(self)
             self.is_detached = True

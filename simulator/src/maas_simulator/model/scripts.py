@@ -1,7 +1,7 @@
 """Script sets and their results, of commissioning, testing, installation and release."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -59,10 +59,12 @@ class ScriptResult:
 
 
 class FinishedResults(Sequence[ScriptResult]):
-    """The results of a finished run, created on access. Their common status is known without creating them."""
+    """The results of a finished run, created on access. Status and names are known without creating them."""
 
     __slots__ = ()
     ended_as: ClassVar[ScriptStatus]
+    scripts: tuple[tuple[str, str | None], ...]
+    """The scripts by name, each with its disk, or None."""
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ class ScriptSet:
     @property
     def status(self) -> ScriptStatus:
         """The most relevant status: Running, else Pending, Failed, Aborted or Passed, in this order."""
-        return _first_of(_statuses(self.results))
+        return _first_of(statuses_of(self.results))
 
     def abort(self, status: ScriptStatus = ScriptStatus.ABORTED) -> None:
         """Set the status of all unfinished scripts."""
@@ -86,12 +88,13 @@ class ScriptSet:
                 result.status = status
 
 
-def overall(results: Sequence[ScriptResult]) -> ScriptStatus:
+def overall(statuses: Iterable[ScriptStatus]) -> ScriptStatus:
     """Return the value of ``commissioning_status`` and ``testing_status``, which ignore aborted scripts."""
-    return _first_of(_statuses(results) - {ScriptStatus.ABORTED})
+    return _first_of(set(statuses) - {ScriptStatus.ABORTED})
 
 
-def _statuses(results: Sequence[ScriptResult]) -> set[ScriptStatus]:
+def statuses_of(results: Sequence[ScriptResult]) -> set[ScriptStatus]:
+    """Return the statuses that occur in a run."""
     return {results.ended_as} if isinstance(results, FinishedResults) else {result.status for result in results}
 
 

@@ -91,6 +91,7 @@ RESCUE_LEAVABLE = frozenset(
         Status.FAILED_EXITING_RESCUE_MODE,
     },
 )
+LOCKABLE = frozenset({Status.DEPLOYED, Status.DEPLOYING})
 AT_REST = frozenset(
     {
         Status.NEW,

@@ -1,5 +1,6 @@
 """The stages of commissioning and testing: booting, then one stage for every script."""
 
+import math
 from collections.abc import Callable, Iterator
 
 from maas_simulator.model.built_in_scripts import script_of
@@ -40,6 +41,9 @@ EPHEMERAL_BOOTS = add_cloud_init_events(
 # MAAS's own words:
 NO_REPORT = "Node has not been heard from for the last 30 minutes"  # codespell:ignore heard
 
+SWITCHING_OFF = 10.0
+"""Seconds that a machine still runs while it is switched off."""
+
 DEPENDENCY_SECONDS = 4
 """Simulated seconds to install a script's packages."""
 
@@ -59,7 +63,7 @@ def boot_stages(
             40,
             (lambda run: add_pxe_events(run, purpose(run.region.variant)),),
             on_failure=on_failure,
-            may_run_late=True,
+            may_run_late=SWITCHING_OFF,
         ),
         Stage("Loading ephemeral", 50, (AddEvent("INFO", "Loading ephemeral"),), on_failure=on_failure),
     )
@@ -122,7 +126,7 @@ def _test_stage(result: ScriptResult) -> Stage:
         on_failure=fail_script(result),
         fatal=False,
         alias=result.name,
-        may_run_late=True,
+        may_run_late=math.inf,
     )
 
 
@@ -193,9 +197,7 @@ def _end_with_status(run: Run, status: Status) -> None:
     """Change the status. Only *Ready* has its own INFO event, which comes before the change."""
     if status is Status.READY:
         run.say("INFO", "Ready")
-    run.region.set_status(run.machine, status)
-    if status in (Status.READY, Status.NEW):
-        run.region.give_back(run.machine)
+    run.region.leave_in(run.machine, status)
     _switch_after_scripts(run.machine)
 
 

@@ -1,5 +1,6 @@
 """The stages of a deployment, to disk with curtin or to memory."""
 
+import math
 from dataclasses import replace
 
 from maas_simulator.model.config import SYNC_INTERVAL
@@ -160,7 +161,7 @@ TO_DISK = (
             ),
         ),
         on_failure=fail_curtin,
-        may_run_late=True,
+        may_run_late=math.inf,
     ),
     Stage(
         "Installing OS",
@@ -174,7 +175,7 @@ TO_DISK = (
             ),
         ),
         on_failure=fail_curtin,
-        may_run_late=True,
+        may_run_late=math.inf,
     ),
     Stage(
         "Configuring OS",
@@ -188,7 +189,7 @@ TO_DISK = (
             ),
         ),
         on_failure=fail_curtin,
-        may_run_late=True,
+        may_run_late=math.inf,
     ),
     Stage(
         "Late commands",
@@ -196,7 +197,7 @@ TO_DISK = (
         (AddEvent("DEBUG", "Node installation", "'curtin' executing late commands"),),
         (disable_netboot,),
         on_failure=fail_late_commands,
-        may_run_late=True,
+        may_run_late=math.inf,
     ),
     PAUSE,
     Stage(

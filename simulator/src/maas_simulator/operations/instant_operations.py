@@ -6,7 +6,7 @@ from maas_simulator.model.power import Command
 from maas_simulator.model.refusals import Refusal, conflict, not_simulated
 from maas_simulator.model.runs import Stage
 from maas_simulator.model.scripts import SetType
-from maas_simulator.model.statuses import FAILURE_OF, RELEASABLE, Status
+from maas_simulator.model.statuses import FAILURE_OF, LOCKABLE, RELEASABLE, Status
 from maas_simulator.operations import runner
 from maas_simulator.operations.constraints import Constraints
 from maas_simulator.operations.release_stages import LOCAL_BOOT, SWITCH_OFF, complete_release
@@ -22,7 +22,7 @@ def lock(region: RegionState, machine: SimulatedMachine, username: str, form: Fo
     """Lock a deployed or deploying machine. Most requests for it are a 403 from now on."""
     if machine.locked:
         raise conflict("Machine is already locked")
-    if machine.status not in (Status.DEPLOYED, Status.DEPLOYING):
+    if machine.status not in LOCKABLE:
         raise conflict("Can't lock, node is not deployed or deploying")
     region.said_by(machine, username, "User locking node", last(form, "comment"))
     machine.locked = True
@@ -63,8 +63,6 @@ def mark_broken(region: RegionState, machine: SimulatedMachine, username: str, f
 
 def mark_fixed(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Return a broken machine to use. A machine that was deployed is *Deployed* again (MAAS 3.7)."""
-    if machine.status is not Status.BROKEN:
-        raise conflict("Can't mark a non-broken node as 'Ready'.")
     region.said_by(machine, username, "User marking node fixed", last(form, "comment"))
     was_deployed = machine.previous_status is Status.DEPLOYED
     region.set_status(machine, Status.DEPLOYED if was_deployed else Status.READY)
@@ -74,12 +72,8 @@ def mark_fixed(region: RegionState, machine: SimulatedMachine, username: str, fo
 
 def override_failed_testing(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Ignore the failed tests."""
-    if machine.status is not Status.FAILED_TESTING:
-        raise conflict("Unable to override node status. Node is not in 'Failed testing' status.")
     region.said_by(machine, username, "User overrode 'Failed testing' status", last(form, "comment"))
-    region.set_status(machine, Status.DEPLOYED if machine.installed else Status.READY)
-    if not machine.installed:
-        region.give_back(machine)
+    region.leave_in(machine, Status.DEPLOYED if machine.installed else Status.READY)
 
 
 def power_on(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:

@@ -12,7 +12,7 @@ POWER_OFF_FAILURE = "Node operation 'Releasing' timed out after 5 minutes."
 """Worded like MAAS 3.7's other timeouts; this one was not recorded."""
 ERASE_SECONDS = 30
 """Simulated seconds."""
-RESCUE_FAILURE = "Node operation 'Entering rescue mode' timed out after 30 minutes."
+RESCUE_FAILURE = "Failed to enter rescue mode."
 
 
 def complete_release(region: RegionOfRun, machine: SimulatedMachine) -> None:
@@ -92,9 +92,7 @@ def finish_exiting_rescue(run: Run) -> None:
     """Return to the previous status. A deployed machine stays on; all others are switched off."""
     machine = run.machine
     run.say("INFO", "Exited rescue mode")
-    run.region.set_status(machine, machine.previous_status)
-    if machine.status in (Status.READY, Status.NEW):
-        run.region.give_back(machine)
+    run.region.leave_in(machine, machine.previous_status)
     machine.switch("on" if machine.status is Status.DEPLOYED else "off")
 
 

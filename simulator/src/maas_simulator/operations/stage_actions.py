@@ -7,7 +7,7 @@ from itertools import pairwise
 from maas_simulator.model.machines import MANUAL
 from maas_simulator.model.runs import Action, Run
 from maas_simulator.model.scripts import ScriptResult, SetType
-from maas_simulator.model.statuses import FAILURE_OF, ScriptStatus, Status
+from maas_simulator.model.statuses import FAILURE_OF, ScriptStatus
 
 CURTIN_FAILURE = "Installation failed (refer to the installation log for more information)."
 DEPLOY_TIMEOUT = "time-out during deployment"
@@ -72,8 +72,7 @@ def mark_failed(run: Run, reason: str) -> None:
     run.say("ERROR", "Marking node failed", reason)
     run.machine.error_description = reason
     run.region.set_status(run.machine, FAILURE_OF[run.machine.status])
-    if run.machine.status is Status.FAILED_DEPLOYMENT:
-        run.machine.status_action = "mark_failed"
+    run.machine.status_action = "mark_failed"
 
 
 def fail_with(default: str) -> Callable[[Run, str | None], None]:
