@@ -125,7 +125,7 @@ def test_an_unsimulated_operation_is_a_501(admin: Any) -> None:
         admin.send("PUT", "machines/7xneda/", data={"cpu_count": "4"}),
         admin.get("machines/7xneda/?op=details"),
         admin.get("machines/?link_speed=10"),
-        admin.get("boot-sources/"),
+        admin.post("boot-resources/", name="custom/x", architecture="amd64/generic", sha256="0", size="1"),
     ]
     assert [answer.status_code for answer in refused] == [501] * 4
     assert all(answer.text.startswith("The simulator does not do this: ") for answer in refused)

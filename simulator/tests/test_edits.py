@@ -97,7 +97,6 @@ def test_a_tag_is_created_only_once(admin: Any) -> None:
     assert admin.get("tags/spare/").json()["name"] == "spare"
     assert admin.get("tags/spare/?op=machines").json() == []
     assert admin.post("tags/", name="spare").json() == {"name": ["Tag with this Name already exists."]}
-    assert admin.post("tags/", name="auto", definition="//node").status_code == 501
 
 
 def test_script_output_is_downloaded_as_text_or_as_an_archive(admin: Any) -> None:
@@ -110,10 +109,6 @@ def test_script_output_is_downloaded_as_text_or_as_an_archive(admin: Any) -> Non
         member = archive.extractfile(name)
         assert member is not None
         assert (name.rpartition("/")[2], member.read()) == ("maas-lshw", text.content)
-
-
-def test_a_setting_without_a_simulated_value_is_not_simulated(admin: Any) -> None:
-    assert admin.get("maas/?op=get_config&name=session_length").status_code == 501
 
 
 def test_a_subnet_shows_its_free_addresses(admin: Any, clock: Any) -> None:

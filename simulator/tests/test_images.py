@@ -59,4 +59,4 @@ def test_a_stopped_import_can_be_restarted(admin: Any, clock: Any) -> None:
 def test_importing_is_for_superusers(bob: Any, op: str) -> None:
     refused = bob.post(f"boot-resources/?op={op}")
 
-    assert (refused.status_code, refused.text) == (403, "")
+    assert (refused.status_code, refused.text) == (403, "This method is reserved for admin users.")

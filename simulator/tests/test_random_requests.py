@@ -17,10 +17,12 @@ ERRORS_OF_MAAS = (
     "failed to detect a valid IP address from",
     "invalid literal for int() with base 10:",
     "Error determining BMC task queue",
+    "BootResource matching query does not exist.",
+    "Not a valid Boolean value (0 or 1):",
 )
-"""The beginnings of the 500s that MAAS itself sends, each of them recorded."""
+"""The beginnings of the 500s that MAAS itself sends. All but the last were recorded."""
 
-OWN = frozenset({"SSHKey", "SSLKey", "Token", "File"})
+OWN = frozenset({"SSHKey", "SSLKey", "Device"})
 """Kinds whose objects belong to the user who makes them."""
 
 FIELDS = sorted(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 
 from maas_simulator.model.auth import Authenticator, User
-from maas_simulator.model.built_in_scripts import NEW_SCRIPT, add_built_in_scripts
+from maas_simulator.model.built_in_scripts import NEW_SCRIPT, add_built_in_scripts, add_revision
 from maas_simulator.model.config import CONFIG
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE, Event, EventLog
 from maas_simulator.model.faults import Faults, Hold, Requests
@@ -93,7 +93,8 @@ class RegionState:
         for script in self._custom_release_scripts():
             del self.tables["Script"][script["id"]]
         for name, length in seconds.items():
-            self.tables["Script"].add(**{**NEW_SCRIPT, "name": name, "type": int(SetType.RELEASE), "seconds": length})
+            given = {**NEW_SCRIPT, "name": name, "type": int(SetType.RELEASE), "seconds": length}
+            add_revision(self.tables, self.tables["Script"].add(**given), f"#!/bin/sh\n# {name}\n", None, self.now())
 
     def _custom_release_scripts(self) -> list[Record]:
         return self.tables["Script"].where(type=int(SetType.RELEASE), default=False)
@@ -180,15 +181,23 @@ class RegionState:
         self.runs.pop(machine.system_id, None)
 
     def new_set(self, machine: SimulatedMachine, kind: SetType, results: Sequence[ScriptResult]) -> ScriptSet:
-        """Add a script set, the current one of its kind. Older ones end, and a setting says how many are kept."""
+        """Add a script set and make it the current one of its kind, unless it is empty (recorded in MAAS 3.7.3).
+
+        Older sets end. A setting says how many are kept.
+        """
         scripts = ScriptSet(next(self._set_ids), machine.system_id, kind, results)
         machine.sets.append(scripts)
-        older = [each for each in machine.sets if each.type is kind][:-1]
-        for old in older:
+        if results:
+            machine.current[kind] = scripts.id
+        same, kept = (
+            [each for each in machine.sets if each.type is kind],
+            int(str(self.settings[f"max_node_{kind.name.lower()}_results"])),
+        )
+        for old in same[:-1]:
             old.abort()
-        for old in older[: 1 - int(str(self.settings[f"max_node_{kind.name.lower()}_results"]))]:
-            machine.sets.remove(old)
-        machine.current[kind] = scripts.id
+        for old in same[:-kept]:
+            if old.id not in machine.current.values():
+                machine.sets.remove(old)
         return scripts
 
     def new_result(

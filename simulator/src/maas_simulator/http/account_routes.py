@@ -1,15 +1,15 @@
 """Users, their API keys, and their SSH and SSL keys."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.http.resources import DELETED, Resource, check_admin, check_anybody
+from maas_simulator.http.resources import DELETED, Resource, check_admin, check_anybody, no_change, record_json
 from maas_simulator.model.auth import USUAL_CONSUMER, Token, User
-from maas_simulator.model.fields import Cleaning, Field, RecordForm, text
+from maas_simulator.model.fields import Cleaning, Field, RecordForm, find, text
 from maas_simulator.model.forms import Form, last, mandatory
-from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import (
     HTML,
@@ -82,7 +82,7 @@ def delete_user(call: Call) -> Answer:
     if name == call.user.username:
         raise Refusal(400, "An administrator cannot self-delete.")
     if name in SYSTEM_USERS:
-        raise Refusal(500, "User has no userprofile.")
+        raise not_simulated("deleting one of MAAS's own users")
     if name not in region.users:
         return DELETED
     heir = last(call.query, "transfer_resources_to")
@@ -169,49 +169,6 @@ def _shown(token: Token) -> dict[str, str]:
     }
 
 
-def _of_user(call: Call, table: Table, name: str) -> Record | None:
-    """Find the user's own key."""
-    found = table.get(int(name)) if name.isdecimal() else None
-    return found if found is not None and found["user"] == call.user.username else None
-
-
-def _is_own(call: Call, key: Record) -> bool:
-    return bool(key["user"] == call.user.username)
-
-
-def _keep_user(call: Call, key: Record) -> None:
-    """Store the owner. MAAS 3.7 checks for a second copy of a key by owner."""
-    key["user"] = call.user.username
-    table = call.region.tables["SSHKey" if "keysource" in key else "SSLKey"]
-    if len(table.where(user=key["user"], key=key["key"])) > 1:
-        del table[key["id"]]
-        raise invalid("key", "This key has already been added for this user.")
-
-
-def _check_ssh_key(cleaning: Cleaning) -> None:
-    key = cleaning.values["key"]
-    if key and not _SSH_KEY.fullmatch(key):
-        cleaning.add_error("key", "Invalid SSH public key.")
-    cleaning.values["keysource"] = ""
-
-
-def _check_ssl_key(cleaning: Cleaning) -> None:
-    key = cleaning.values["key"]
-    if key and not key.startswith("-----BEGIN CERTIFICATE-----"):
-        cleaning.add_error("key", "Invalid SSL key.")
-
-
-def _ssh_json(region: RegionState, key: Record) -> dict[str, object]:
-    del region
-    shown = {name: value for name, value in key.items() if name != "user"}
-    return {**shown, "resource_uri": f"{API}/account/prefs/sshkeys/{key['id']}/"}
-
-
-def _ssl_json(region: RegionState, key: Record) -> dict[str, object]:
-    del region
-    return {"id": key["id"], "key": key["key"], "resource_uri": f"{API}/account/prefs/sslkeys/{key['id']}/"}
-
-
 def import_ssh_keys(call: Call) -> Answer:
     """Import the keys of a user of Launchpad or GitHub. Only the check of the parameter is simulated."""
     source = mandatory(call.form, "keysource")
@@ -221,30 +178,39 @@ def import_ssh_keys(call: Call) -> Answer:
     raise not_simulated("fetching SSH keys from the internet")
 
 
-SSH_KEYS: Final = Resource(
-    "SSHKey",
-    "account/prefs/sshkeys/",
-    "account/prefs/sshkeys/{id}/",
-    _ssh_json,
-    form=RecordForm("SSH key", (Field("key", text(), required=True),), _check_ssh_key),
-    find=_of_user,
-    shown=_is_own,
-    may_create=check_anybody,
-    may_change=lambda _call, _key: None,
-    after_create=_keep_user,
-    has_update=False,
-    more_many={("POST", "import"): import_ssh_keys},
-)
-SSL_KEYS: Final = Resource(
-    "SSLKey",
-    "account/prefs/sslkeys/",
-    "account/prefs/sslkeys/{id}/",
-    _ssl_json,
-    form=RecordForm("SSL key", (Field("key", text(), required=True),), _check_ssl_key),
-    find=_of_user,
-    shown=_is_own,
-    may_create=check_anybody,
-    may_change=lambda _call, _key: None,
-    after_create=_keep_user,
-    has_update=False,
-)
+def _keys(kind: str, path: str, label: str, is_valid: Callable[[str], object], more: Record) -> Resource:
+    """The keys of a kind. Users see and change only their own."""
+
+    def find_own(call: Call, table: Table, name: str) -> Record | None:
+        found = find(table, name)
+        return found if found is not None and found["user"] == call.user.username else None
+
+    def check(cleaning: Cleaning) -> None:
+        if cleaning.values["key"] and not is_valid(cleaning.values["key"]):
+            cleaning.add_error("key", f"Invalid {label}.")
+
+    def keep_owner(call: Call, key: Record) -> None:
+        key |= {"user": call.user.username, **more}
+        table = call.region.tables[kind]
+        if len(table.where(user=key["user"], key=key["key"])) > 1:
+            del table[key["id"]]
+            raise invalid("key", "This key has already been added for this user.")
+
+    return Resource(
+        kind,
+        f"account/prefs/{path}/",
+        f"account/prefs/{path}/{{id}}/",
+        record_json(f"account/prefs/{path}", "user"),
+        form=RecordForm(label, (Field("key", text(), required=True),), check),
+        find=find_own,
+        shown=lambda call, key: bool(key["user"] == call.user.username),
+        may_create=check_anybody,
+        may_change=no_change,
+        after_create=keep_owner,
+        has_update=False,
+        more_many={("POST", "import"): import_ssh_keys} if more else {},
+    )
+
+
+SSH_KEYS: Final = _keys("SSHKey", "sshkeys", "SSH public key", _SSH_KEY.fullmatch, {"keysource": ""})
+SSL_KEYS: Final = _keys("SSLKey", "sslkeys", "SSL key", lambda key: key.startswith("-----BEGIN CERTIFICATE-----"), {})

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -9,15 +10,27 @@ from typing import Any, Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint
 from maas_simulator.http.node_views import controller_json, device_json, region_controller_json
-from maas_simulator.http.resources import Resource, check_admin, check_anybody, no_change
+from maas_simulator.http.resources import Handlers, Resource, check_admin, check_anybody, check_superuser, no_change
 from maas_simulator.model import machines
-from maas_simulator.model.fields import Cleaning, Field, Invalid, RecordForm, hostname, mac_address, reference, text
+from maas_simulator.model.fields import (
+    NO_CHOICE,
+    Cleaning,
+    Field,
+    Invalid,
+    RecordForm,
+    hostname,
+    mac_address,
+    reference,
+    text,
+)
 from maas_simulator.model.forms import last, mandatory
 from maas_simulator.model.machines import Rack
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import Refusal, forbidden, invalid, not_found, not_simulated, refused_form
+from maas_simulator.model.scripts import JSON
 from maas_simulator.state import RegionState
 
+NO_CONSTRAINT: Final = "No such constraint."
 _FILTERS: Final[dict[str, Callable[[RegionState, Record], list[Any]]]] = {
     "id": lambda _region, device: [device["system_id"]],
     "hostname": lambda _region, device: [device["hostname"]],
@@ -33,7 +46,7 @@ _FILTERS: Final[dict[str, Callable[[RegionState, Record], list[Any]]]] = {
 def devices(call: Call) -> Answer:
     """The devices that match the filters."""
     asked = {name: values for name, values in call.query.items() if name not in ("op", "format")}
-    if unknown := {name: ["No such constraint."] for name in asked if name not in _FILTERS}:
+    if unknown := {name: [NO_CONSTRAINT] for name in asked if name not in _FILTERS}:
         raise refused_form(unknown)
     found = [
         device
@@ -122,7 +135,7 @@ def set_device_zone(call: Call) -> Answer:
     check_admin(call)
     zone = call.region.tables["Zone"].named(last(call.form, "zone"))
     if zone is None:
-        raise invalid("zone", "Select a valid choice. That choice is not one of the available choices.")
+        raise invalid("zone", NO_CHOICE)
     for device in DEVICES.table(call).values():
         if device["system_id"] in call.form.get("nodes", ()):
             device["zone"] = zone["id"]
@@ -188,19 +201,78 @@ def power_types(call: Call) -> Answer:
     return Answer(_power_types())
 
 
-def _controller(call: Call, kind: str) -> Rack:
-    found = call.region.racks.get(call.parts[0])
-    if found is None or (kind == "RegionController" and not found.is_region):
-        raise not_found(kind)
-    if not call.user.is_superuser:
-        raise forbidden()
-    return found
+@dataclass(frozen=True)
+class _Controllers:
+    """The controllers of the region, or of its racks. Only superusers see them."""
+
+    kind: str
+    view: Callable[[RegionState, Rack], JSON]
+
+    def endpoints(self, many: Handlers, one: Handlers) -> Iterator[Endpoint]:
+        """The endpoints of the list and of one controller, with more operations."""
+        path = f"{self.kind.lower()}s/"
+        lists = {("GET", None): self.list, ("GET", "is_registered"): is_registered, **many}
+        yield Endpoint(f"{self.kind}s", path, lists, anonymous=True)
+        yield Endpoint(
+            self.kind, f"{path}{{system_id}}/", {("GET", None): self.read, ("PUT", None): self.update, **one}
+        )
+
+    def find(self, call: Call) -> Rack:
+        """The controller in the path."""
+        found = call.region.racks.get(call.parts[0])
+        if found is None or not (found.is_region or self.kind == "RackController"):
+            raise not_found(self.kind)
+        check_superuser(call)
+        return found
+
+    def list(self, call: Call) -> Answer:
+        """The controllers that the query selects."""
+        asked = {name: values for name, values in call.query.items() if name not in ("op", "format")}
+        if unknown := asked.keys() - _RACK_FILTERS.keys():
+            raise refused_form({name: [NO_CONSTRAINT] for name in unknown})
+        found = [
+            rack
+            for rack in call.region.racks.values()
+            if call.user.is_superuser
+            and (rack.is_region or self.kind == "RackController")
+            and all(getattr(rack, _RACK_FILTERS[name]) in values for name, values in asked.items())
+        ]
+        return Answer([self.view(call.region, rack) for rack in found])
+
+    def read(self, call: Call) -> Answer:
+        """One controller."""
+        return Answer(self.view(call.region, self.find(call)))
+
+    def update(self, call: Call) -> Answer:
+        """Change the description and the zone of a controller."""
+        rack = self.find(call)
+        zone = last(call.form, "zone") or rack.zone
+        if call.region.tables["Zone"].named(zone) is None:
+            raise invalid("zone", NO_CHOICE)
+        rack.zone, rack.description = zone, last(call.form, "description") or rack.description
+        return self.read(call)
+
+
+_RACK_FILTERS: Final = {"id": "system_id", "hostname": "hostname", "zone": "zone"}
+_RACKS: Final = _Controllers("RackController", controller_json)
+
+
+def _power_of_racks(call: Call) -> Answer:
+    """The power parameters of the controllers: they have none."""
+    check_admin(call)
+    asked = call.query.get("id")
+    return Answer({name: {} for name in call.region.racks if asked is None or name in asked})
+
+
+def _rack_power(call: Call) -> Answer:
+    """The power parameters of a controller: it has none."""
+    check_admin(call)
+    return Answer({})
 
 
 def _delete_rack(call: Call) -> Answer:
-    """Delete a controller. Only the check is simulated."""
-    rack = _controller(call, "RackController")
-    tables = call.region.tables
+    """Delete a controller. Only the checks are simulated."""
+    rack, tables = _RACKS.find(call), call.region.tables
     vlans = [vlan for vlan in tables["VLAN"].where(primary_rack=rack.system_id) if vlan["dhcp_on"]]
     if not vlans:
         raise not_simulated("deleting a controller")
@@ -212,96 +284,10 @@ def _delete_rack(call: Call) -> Answer:
     )
 
 
-def _update(call: Call, kind: str) -> Rack:
-    rack = _controller(call, kind)
-    zone = last(call.form, "zone") or rack.zone
-    if call.region.tables["Zone"].named(zone) is None:
-        raise invalid("zone", "Select a valid choice. That choice is not one of the available choices.")
-    rack.zone, rack.description = zone, last(call.form, "description") or rack.description
-    return rack
-
-
-def _update_rack(call: Call) -> Answer:
-    """Change the description and zone of a rack controller."""
-    return Answer(controller_json(call.region, _update(call, "RackController")))
-
-
-def _update_region(call: Call) -> Answer:
-    """Change the description and zone of a region controller."""
-    return Answer(region_controller_json(call.region, _update(call, "RegionController")))
-
-
-def _rack_power(call: Call) -> Answer:
-    """The power parameters of a controller: it has none."""
-    check_admin(call)
-    _controller(call, "RackController")
-    return Answer({})
-
-
-def _power_of_racks(call: Call) -> Answer:
-    """The power parameters of the controllers: they have none."""
-    check_admin(call)
-    asked = call.query.get("id")
-    return Answer({name: {} for name in call.region.racks if asked is None or name in asked})
-
-
-def _listed(call: Call) -> Iterator[Rack]:
-    """The controllers that the query selects. Only superusers see them."""
-    for rack in call.region.racks.values() if call.user.is_superuser else ():
-        values = {"id": rack.system_id, "hostname": rack.hostname, "zone": rack.zone}
-        if all(value in call.query[name] for name, value in values.items() if name in call.query):
-            yield rack
-
-
-def _racks(call: Call) -> Answer:
-    """The rack controllers."""
-    return Answer([controller_json(call.region, rack) for rack in _listed(call)])
-
-
-def _regions(call: Call) -> Answer:
-    """The region controllers."""
-    return Answer([region_controller_json(call.region, rack) for rack in _listed(call) if rack.is_region])
-
-
-def _rack(call: Call) -> Answer:
-    """One rack controller."""
-    return Answer(controller_json(call.region, _controller(call, "RackController")))
-
-
-def _region(call: Call) -> Answer:
-    """One region controller."""
-    return Answer(region_controller_json(call.region, _controller(call, "RegionController")))
-
-
 CONTROLLERS: Final = (
-    Endpoint(
-        "RackControllers",
-        "rackcontrollers/",
-        {
-            ("GET", None): _racks,
-            ("GET", "describe_power_types"): power_types,
-            ("GET", "is_registered"): is_registered,
-            ("GET", "power_parameters"): _power_of_racks,
-        },
-        anonymous=True,
+    *_RACKS.endpoints(
+        {("GET", "describe_power_types"): power_types, ("GET", "power_parameters"): _power_of_racks},
+        {("DELETE", None): _delete_rack, ("GET", "power_parameters"): _rack_power},
     ),
-    Endpoint(
-        "RackController",
-        "rackcontrollers/{system_id}/",
-        {
-            ("GET", None): _rack,
-            ("PUT", None): _update_rack,
-            ("DELETE", None): _delete_rack,
-            ("GET", "power_parameters"): _rack_power,
-        },
-    ),
-    Endpoint(
-        "RegionControllers",
-        "regioncontrollers/",
-        {("GET", None): _regions, ("GET", "is_registered"): is_registered},
-        anonymous=True,
-    ),
-    Endpoint(
-        "RegionController", "regioncontrollers/{system_id}/", {("GET", None): _region, ("PUT", None): _update_region}
-    ),
+    *_Controllers("RegionController", region_controller_json).endpoints({}, {}),
 )

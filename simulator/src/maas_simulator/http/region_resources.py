@@ -5,7 +5,7 @@ from typing import Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint
 from maas_simulator.http.network_views import subnet_json
-from maas_simulator.http.resources import Resource, by_id_or_name, check_admin
+from maas_simulator.http.resources import Resource, by_id_or_name, check_admin, record_json
 from maas_simulator.http.script_resources import reverted
 from maas_simulator.model.built_in_scripts import add_revision
 from maas_simulator.model.fields import (
@@ -23,6 +23,7 @@ from maas_simulator.model.fields import (
     listed,
     reference,
     text,
+    verbatim,
 )
 from maas_simulator.model.forms import last
 from maas_simulator.model.networks import API
@@ -30,16 +31,6 @@ from maas_simulator.model.records import Record, Table, Tables
 from maas_simulator.model.refusals import forbidden, not_found, not_simulated, refused_form
 from maas_simulator.model.scripts import JSON, http_date, iso_date
 from maas_simulator.state import RegionState
-
-
-def record_json(path: str, *hidden: str) -> Callable[[RegionState, Record], JSON]:
-    """Return the view that shows all fields, except the hidden ones."""
-
-    def view(_region: RegionState, record: Record) -> JSON:
-        shown = {name: value for name, value in record.items() if name not in hidden}
-        return {**shown, "resource_uri": f"{API}/{path}/{record['id']}/"}
-
-    return view
 
 
 def _is_relevant(call: Call, notification: Record) -> bool:
@@ -229,7 +220,7 @@ SOURCES: Final = Resource(
         (
             Field("url", text(pattern=r"https?://\S+", wrong="Enter a valid URL."), required=True, unique=True),
             Field("keyring_filename", text(4096)),
-            Field("keyring_data", text()),
+            Field("keyring_data", verbatim),
         ),
         _check_source,
     ),
@@ -345,7 +336,7 @@ SNIPPETS: Final = Resource(
         "DHCP snippet",
         (
             Field("name", text(255), required=True),
-            Field("value", text(), required=True),
+            Field("value", verbatim, required=True),
             Field("description", text()),
             Field("enabled", boolean, default=True),
             Field("node", text(), default=None),

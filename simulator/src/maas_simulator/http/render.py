@@ -10,7 +10,7 @@ from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record
-from maas_simulator.model.scripts import JSON, FinishedResults, SetType, overall, statuses_of
+from maas_simulator.model.scripts import JSON, FinishedResults, SetType, combined, overall
 from maas_simulator.model.statuses import ScriptStatus
 from maas_simulator.state import RegionState
 
@@ -139,10 +139,10 @@ def _timestamp(moment: float) -> str:
 def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
     commissioning, tests = region.current_set(machine, SetType.COMMISSIONING), _latest_tests(machine)
     statuses = {
-        "commissioning": overall(statuses_of(commissioning.results) if commissioning else ()),
-        "testing": overall(status for _, status in tests),
+        "commissioning": overall(commissioning.results if commissioning else []),
+        "testing": combined(status for _, status in tests),
         **{
-            f"{name}_test": overall(status for script, status in tests if is_of_kind(script))
+            f"{name}_test": combined(status for script, status in tests if is_of_kind(script))
             for name, is_of_kind in TEST_KINDS.items()
         },
     }
@@ -161,7 +161,8 @@ def _latest_tests(machine: SimulatedMachine) -> Collection[tuple[Record, ScriptS
         if isinstance(results, FinishedResults):
             latest |= {(name, disk): (BUILT_IN[name], results.ended_as) for name, disk in results.scripts}
         else:
-            latest |= {(each.name, each.disk): (script_of(each), each.status) for each in results}
+            shown = (each for each in results if not each.suppressed)
+            latest |= {(each.name, each.disk): (script_of(each), each.status) for each in shown}
     return latest.values()
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
 from maas_simulator.model.fields import RecordForm, find
+from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import Refusal, forbidden, not_found
 from maas_simulator.model.scripts import JSON
@@ -58,6 +59,16 @@ def no_change(call: Call, record: Record) -> None:
 def not_deletable(call: Call, record: Record) -> None:
     """Stand for a ``DELETE`` that does not exist."""
     del call, record
+
+
+def record_json(path: str, *hidden: str) -> View:
+    """Return the view that shows all fields, except the hidden ones."""
+
+    def view(_region: RegionState, record: Record) -> JSON:
+        shown = {name: value for name, value in record.items() if name not in hidden}
+        return {**shown, "resource_uri": f"{API}/{path}/{record['id']}/"}
+
+    return view
 
 
 NO_FORM: Final = RecordForm("", ())

@@ -9,11 +9,22 @@ import yaml
 from maas_simulator.http.calls import Answer, Call, Endpoint
 from maas_simulator.http.resources import DELETED, Resource, check_admin
 from maas_simulator.model.built_in_scripts import NEW_SCRIPT, add_revision
-from maas_simulator.model.fields import Cleaning, Field, Invalid, Reader, RecordForm, boolean, find, listed, text
+from maas_simulator.model.fields import (
+    Cleaning,
+    Field,
+    Invalid,
+    Reader,
+    RecordForm,
+    boolean,
+    find,
+    listed,
+    text,
+    verbatim,
+)
 from maas_simulator.model.forms import Form, each, last, mandatory
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Table, Tables
-from maas_simulator.model.refusals import Refusal, not_found
+from maas_simulator.model.refusals import Refusal, invalid, not_found
 from maas_simulator.model.scripts import JSON, SetType, duration, http_date
 from maas_simulator.state import RegionState
 
@@ -83,12 +94,21 @@ def _timeout(_tables: Tables, value: str) -> int:
     return sum(int(part) * unit for part, unit in zip(reversed(parts), reversed(_UNIT_SECONDS), strict=False))
 
 
-def _structure(_tables: Tables, value: str) -> Any:
-    """Read JSON or YAML."""
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise Invalid("Invalid JSON or YAML.") from None
+def _dictionary(name: str, *, nested: bool = False) -> Reader:
+    """Read a dictionary, or one of dictionaries, as JSON or YAML. The messages were not recorded."""
+
+    def read(_tables: Tables, value: str) -> Record:
+        try:
+            found = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise Invalid("Invalid JSON or YAML.") from None
+        if not isinstance(found, dict):
+            raise Invalid(f"{name} must be a dictionary")
+        if nested and not all(isinstance(each, dict) for each in found.values()):
+            raise Invalid(f"{name} must be a dictionary of dictionaries")
+        return found
+
+    return read
 
 
 def _check_script(cleaning: Cleaning) -> None:
@@ -98,6 +118,9 @@ def _check_script(cleaning: Cleaning) -> None:
         cleaning.add_error("script", "Must be given a value")
     elif data and not data.startswith("#!/"):
         cleaning.add_error("script", "Must start with shebang.")
+    if cleaning.old is not None and cleaning.old["default"]:
+        for name in cleaning.given.keys() & values.keys() - {"tags", "timeout"}:
+            cleaning.add_error(name, "Not allowed to change on default scripts.")
     if (values["name"] or "").isdecimal():
         cleaning.add_error("name", "Cannot be a number.")
     if (values["name"] or "") == "none":
@@ -115,13 +138,20 @@ class _ScriptForm(RecordForm):
     def clean(self, tables: Tables, given: Form, table: Table, old: Record | None = None) -> Record:
         """Add the metadata to the form."""
         found = _METADATA.search(last(given, "script"))
-        metadata = yaml.safe_load(re.sub(r"^# ?", "", found[1], flags=re.MULTILINE)) if found is not None else {}
-        named = {("type" if name == "script_type" else name): values for name, values in given.items()}
-        written = {
-            ("type" if name == "script_type" else name): [value if isinstance(value, str) else yaml.safe_dump(value)]
-            for name, value in (metadata or {}).items()
-        }
-        return super().clean(tables, {**named, **written}, table, old)
+        try:
+            metadata = yaml.safe_load(re.sub(r"^# ?", "", found[1], flags=re.MULTILINE)) if found is not None else {}
+        except yaml.YAMLError as error:
+            raise invalid("script", f"Invalid YAML: {error}") from error
+        written = {name: [_written(value)] for name, value in metadata.items()} if isinstance(metadata, dict) else {}
+        fields = {("type" if name == "script_type" else name): values for name, values in {**given, **written}.items()}
+        return super().clean(tables, fields, table, old)
+
+
+def _written(value: Any) -> str:
+    """The text of a form's field for a value in YAML."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return yaml.safe_dump(value) if isinstance(value, dict) else str(value)
 
 
 def _store_revision(call: Call, script: Record) -> None:
@@ -255,9 +285,9 @@ SCRIPTS: Final = Resource(
             Field("type", _reported(script_type), default=int(SetType.TESTING)),
             Field("hardware_type", _reported(hardware_type), default=0),
             Field("parallel", _reported(_parallel), default=0),
-            Field("results", _structure, default={}),
-            Field("parameters", _structure, default={}),
-            Field("packages", _structure, default={}),
+            Field("results", _dictionary("results"), default={}),
+            Field("parameters", _dictionary("parameters", nested=True), default={}),
+            Field("packages", _dictionary("packages"), default={}),
             Field("timeout", _timeout, default=0),
             Field("for_hardware", listed, default=[]),
             *(
@@ -265,7 +295,7 @@ SCRIPTS: Final = Resource(
                 for name in ("destructive", "may_reboot", "recommission", "apply_configured_networking")
             ),
             Field("comment", text()),
-            Field("script", text()),
+            Field("script", verbatim),
         ),
         _check_script,
     ),

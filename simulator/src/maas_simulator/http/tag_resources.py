@@ -99,7 +99,7 @@ def _relative(definition: str) -> str:
 
 
 def _hardware(machine: SimulatedMachine) -> Element:
-    """The output of lshw, as far as definitions usually look at it."""
+    """The output of lshw, with what definitions usually ask for."""
     root = Element("list")
     system = SubElement(root, "node", {"id": machine.hostname, "class": "system"})
     core = SubElement(system, "node", {"id": "core", "class": "bus"})

@@ -129,6 +129,11 @@ def text(most: int | None = None, pattern: str = "", wrong: str = "Enter a valid
     return read
 
 
+def verbatim(_tables: Tables, value: str) -> str:
+    """Read a text of several lines as it is."""
+    return value
+
+
 def whole(least: int | None = None, most: int | None = None) -> Reader:
     """Read a whole number."""
 

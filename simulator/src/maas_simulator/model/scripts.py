@@ -79,7 +79,7 @@ class ScriptSet:
     @property
     def status(self) -> ScriptStatus:
         """The most relevant status: Running, else Pending, Failed, Aborted or Passed, in this order."""
-        return _first_of(statuses_of(self.results))
+        return _first_of(_statuses(self.results))
 
     def abort(self, status: ScriptStatus = ScriptStatus.ABORTED) -> None:
         """Set the status of all unfinished scripts."""
@@ -88,13 +88,19 @@ class ScriptSet:
                 result.status = status
 
 
-def overall(statuses: Iterable[ScriptStatus]) -> ScriptStatus:
-    """Return the value of ``commissioning_status`` and ``testing_status``, which ignore aborted scripts."""
+def overall(results: Sequence[ScriptResult]) -> ScriptStatus:
+    """Return the status of a machine's scripts of one type, which ignores suppressed results."""
+    if isinstance(results, FinishedResults):
+        return results.ended_as
+    return combined(result.status for result in results if not result.suppressed)
+
+
+def combined(statuses: Iterable[ScriptStatus]) -> ScriptStatus:
+    """Return the common status of scripts, which ignores aborted ones."""
     return _first_of(set(statuses) - {ScriptStatus.ABORTED})
 
 
-def statuses_of(results: Sequence[ScriptResult]) -> set[ScriptStatus]:
-    """Return the statuses that occur in a run."""
+def _statuses(results: Sequence[ScriptResult]) -> set[ScriptStatus]:
     return {results.ended_as} if isinstance(results, FinishedResults) else {result.status for result in results}
 
 

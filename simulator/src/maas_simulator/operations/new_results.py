@@ -78,7 +78,7 @@ def _results(
         for disk in disks:
             result = region.new_result(machine, script, str(disk["name"]) if disk else None)
             result.parameters = {
-                name: {**parameter, "value": disk} if parameter["type"] == "storage" else parameter
+                name: {**parameter, "value": disk} if parameter.get("type") == "storage" else parameter
                 for name, parameter in given.items()
             }
             results.append(result)

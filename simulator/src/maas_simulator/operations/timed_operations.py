@@ -103,7 +103,7 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     region.said_by(machine, username, "User starting node commissioning")
     region.say(machine, "INFO", "Commissioning")
     scripts = commissioning_set(region, machine, form)
-    testing = testing_set(region, machine, wanted, form) if wanted else None
+    testing = testing_set(region, machine, wanted, form)
     machine.owner, machine.status_action = username, ""
     # MAAS 3.7 removes the layout of disks and NICs at once; the scripts' findings restore it.
     machine.linked = machine.linked and loose_boolean(form, "skip_networking")
@@ -111,7 +111,12 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
     reversion.start_or_revert(
-        region, machine, commission_stages(scripts, testing), before, machine.restart, warns=username
+        region,
+        machine,
+        commission_stages(scripts, testing if wanted else None),
+        before,
+        machine.restart,
+        warns=username,
     )
 
 
