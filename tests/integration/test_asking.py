@@ -185,7 +185,7 @@ def test_a_client_that_cannot_ask_makes_a_plan(serve: Serve, region: SimulatedRe
     assert posts(region) == ["release"]
 
 
-def test_a_plan_of_one_server_is_carried_out_by_another(serve: Serve, region: SimulatedRegion) -> None:
+def test_a_plan_of_one_server_is_applied_by_another(serve: Serve, region: SimulatedRegion) -> None:
     with serve({}) as first:
         plan = first.request("tools/call", release(region, plan=True))["structuredContent"]["plan"]
     with serve({}) as second:
@@ -202,7 +202,7 @@ def test_a_release_without_an_erase_option_needs_no_typing(serve: Serve, region:
         state = {"inputResponses": {key: accept(proceed=True)}, "requestState": asked["requestState"]}
         result = server.request("tools/call", {**release(region, quick_erase=False), **state})
 
-    assert "Everything that runs on it is interrupted" in question["params"]["message"]
+    assert "Running workloads are interrupted" in question["params"]["message"]
     assert result["structuredContent"]["state"] == "succeeded", result
     assert posts(region) == ["release"]
 

@@ -179,7 +179,7 @@ def test_after_sigkill_the_change_that_was_sent_is_in_the_audit(region: Simulate
         server.process.wait()
     (line,) = lines(path)
     assert (line["event"], line["arguments"]["system_id"]) == ("admitted", region.machine("node01").system_id)
-    assert "Calls without an outcome, running or of a killed server: numbers 1." in verify(path)
+    assert "Calls without an outcome, because they are running or their server was killed: 1." in verify(path)
     path.write_bytes(path.read_bytes() + b'{"seq":2,"prev":"')  # as if it were killed while it wrote
     head = head_file(path).read_text()
     with serving_stdio(url, region.api_key, MAAS_MCP_AUDIT=str(path)) as server:

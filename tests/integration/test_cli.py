@@ -437,7 +437,7 @@ def test_the_doctor_reports_a_slow_region_as_a_warning(
     assert done.exit_code == 0
     assert "! Events: MAAS took 0 s to respond\n" in done.stdout
     assert "✓ Events: readable" in done.stdout
-    assert re.search(r"No check failed, with \d warnings\.\n$", done.stdout)
+    assert re.search(r"No check failed\. There are \d warnings\.\n$", done.stdout)
 
 
 def test_a_terminal_without_unicode_shows_other_signs(region: SimulatedRegion, url: str) -> None:
@@ -712,9 +712,9 @@ def test_a_call_on_a_terminal_asks_before_it_erases(region: SimulatedRegion, url
     args = ("call", "maas_release_machine", f"system_id={region.machine('node01').system_id}", "quick_erase=true")
     settings = environment(**settings_of(region, url) | {"MAAS_MCP_POLICY": "{}"})
 
-    lines = terminal_lines(args, settings, columns=100, answers={"The text that the question names.: ": "node01"})
+    lines = terminal_lines(args, settings, columns=100, answers={"Requested text: ": "node01"})
 
-    assert "All data on the disks is lost, and cannot be recovered." in lines
+    assert "All data on the disks is erased and cannot be recovered." in lines
     assert any("node01" in each and "is Ready" in each for each in lines), lines
 
 

@@ -159,7 +159,7 @@ def test_after_a_logout_the_server_says_what_is_missing(user: User, region: Simu
     assert refused.returncode == 2
     assert "logins.json has no login" in refused.stderr
     assert "maas-mcp login" in refused.stderr
-    assert "You have not logged in" in user.run("logout").stderr
+    assert "There is no login to remove" in user.run("logout").stderr
 
 
 def test_with_a_keyring_the_key_is_only_there(user: User, region: SimulatedRegion, url: str, tmp_path: Path) -> None:
@@ -203,8 +203,8 @@ def test_a_key_in_the_environment_takes_precedence_and_the_rest_is_reported(
     chosen = {"MAAS_URL": url, "MAAS_API_KEY": region.api_key_of("bob"), "MAAS_MCP_PROFILES": "lab"}
     doctor = user.run("doctor", **chosen).stdout
     assert "Credentials: from MAAS_API_KEY" in doctor
-    assert "MAAS_MCP_PROFILES is ignored" in doctor
-    assert "MAAS_MCP_PROFILES is ignored" in user.run("serve", **chosen).stderr
+    assert "MAAS_MCP_PROFILES is ignored: MAAS_API_KEY is used" in doctor
+    assert "Ignored settings: MAAS_MCP_PROFILES" in user.run("serve", **chosen).stderr
 
 
 def test_the_key_of_a_file_is_not_logged(user: User, region: SimulatedRegion, url: str) -> None:

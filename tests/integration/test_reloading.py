@@ -179,7 +179,7 @@ def test_a_new_policy_is_followed_and_its_lists_are_announced(
     assert "maas_list_machines" in names(client)
     refused = client.call("maas_deploy_machine", system_id=node)
     assert refused["_meta"]["io.github.maas-mcp/error"]["code"] == "refused_by_policy"
-    assert "runs in the mode read-only" in refused["content"][0]["text"]
+    assert "read-only mode allows no changes" in refused["content"][0]["text"]
 
 
 @pytest.mark.parametrize("line", ['mode = "readonly"', 'toolsets = ["powr"]', '[policy.protect]\ntagz = ["x"]'])

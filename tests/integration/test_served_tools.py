@@ -70,7 +70,7 @@ def test_in_the_mode_read_only_no_tool_that_changes_maas_is_served(serve: Any, r
 
     assert {tool["name"] for tool in listed} >= {"maas_list_machines", "maas_wait_operation", "maas_list_operations"}
     assert all(tool["annotations"]["readOnlyHint"] for tool in listed)
-    assert "runs in the mode read-only, in which no such tool is served" in refusal(called)
+    assert "read-only mode allows no changes" in refusal(called)
     assert "isError" not in read or not read["isError"]
     assert "bring-in-new-machines" not in skills | prompts
     assert sent(region) == []

@@ -8,8 +8,8 @@
     ├── AuditUnavailableError      the audit cannot be written, so nothing may be changed
     ├── InsufficientScopeError     the caller's token lacks the scope that a tool needs
     ├── RefusedByPolicyError       the site's policy refuses the call
-    ├── PlanNeededError            the site's policy needs a plan, or an answer that the client cannot pass on
-    ├── PlanRefusedError           a plan is not carried out: something has changed since, or it is not the caller's
+    ├── PlanNeededError            the site's policy requires a plan, or a confirmation that the client cannot ask for
+    ├── PlanRefusedError           a plan cannot be applied: something has changed since, or it is not the caller's
     ├── InvalidArgumentsError      the arguments of a tool call do not match its schema
     ├── CannotAskError             the client cannot ask the user
     ├── NotAnsweredError           the user declined, or did not answer in time
@@ -123,7 +123,7 @@ class InsufficientScopeError(MaasMcpError):
 
     def __init__(self, tool: str, scope: str) -> None:
         super().__init__(
-            f"{tool} requires the scope {scope}, which your token lacks.",
+            f"{tool} requires the scope {scope}, which the caller's token lacks.",
             hint="Ask the operator of this server for a token with that scope.",
         )
         self.scope = scope
@@ -133,8 +133,8 @@ class RefusedByPolicyError(MaasMcpError):
     """The site's policy refuses a call. Nothing was sent to MAAS.
 
     Args:
-        rule: The rule that decided, by its place in the configuration: ``protect.tags``.
-        message: What the rule refuses, and why.
+        rule: The rule that decides, by its place in the configuration: ``protect.tags``.
+        message: The reason.
         hint: What to do next.
     """
 
@@ -146,18 +146,18 @@ class RefusedByPolicyError(MaasMcpError):
 
 
 class PlanNeededError(MaasMcpError):
-    """The site's policy needs a plan for a call, and the call has none. Nothing was sent to MAAS."""
+    """The site's policy requires a plan for the call, and the call has none. Nothing was sent to MAAS."""
 
     code = "plan_needed"
 
 
 class PlanRefusedError(MaasMcpError):
-    """A plan is not carried out. Nothing was sent to MAAS.
+    """A plan cannot be applied. Nothing was sent to MAAS.
 
-    A forged and a damaged id, and the id of another user's plan, all get the same message.
+    A forged id, a damaged id and the id of another user's plan all get the same message.
 
     Args:
-        message: What has changed since the plan; by default, that there is no such plan.
+        message: The reason, such as a change since the plan; by default, that there is no such plan.
         hint: What to do next.
     """
 
@@ -183,7 +183,7 @@ class CannotAskError(MaasMcpError):
 
     def __init__(self, capabilities: Sequence[str] = ("elicitation",)) -> None:
         super().__init__(
-            "This call needs an answer from you, but your client cannot ask you.",
+            "This call needs an answer from the user, but the client cannot ask for it.",
             hint=f"Use a client with the capability {' and '.join(capabilities)}.",
         )
         self.capabilities = tuple(capabilities)
@@ -396,7 +396,7 @@ class OperationRefusedError(OperationError):
 class UnknownOperationError(OperationError):
     """The caller has no operation with this id.
 
-    A forged, a damaged and an expired id, and the id of another user, all get the same message.
+    A forged id, a damaged id, an expired id and the id of another user all get the same message.
     """
 
     code = "unknown_operation"

@@ -1,7 +1,7 @@
-"""Text from machines is data: it is made visible, cut to length, quoted in sentences, and marked in results.
+"""Text from machines is data: this module makes it visible, cuts it to length, quotes it, and marks it in results.
 
 A machine's user controls its hostname, the output of its scripts and the descriptions of its events, and a model reads
-them. In a sentence such text stands in quotation marks, as a JSON string, unless it is a plain name like ``node04``.
+them. In a sentence, such text stands in quotation marks, as a JSON string, unless it is a plain name like ``node04``.
 Longer text is an indented block below a heading that calls it data.
 """
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from pydantic_core.core_schema import CoreSchema
 
 MAX_QUOTED: Final = 500
-"""Characters of a text that a sentence quotes."""
+"""Maximum characters of a text that a sentence quotes."""
 MAX_TEXT: Final = 2_000
-"""Characters of a name or description in a result's field, and of an error message of MAAS."""
+"""Maximum characters of a name or description in a result's field, and of an error message of MAAS."""
 MAX_LINE: Final = 300
-"""Characters of each line in a block."""
+"""Maximum characters of each line in a block."""
 MAX_OUTPUT: Final = 20_000
-"""Characters of a script's output in a result's field, and of a block. A model's context window holds only a few."""
+"""Maximum characters of a script's output in a result's field, and of a block. A few fill a model's context window."""
 
 _PLAIN: Final = re.compile(r"(?=.{1,63}$)[A-Za-z0-9]+(?:[./-][A-Za-z0-9]+){0,5}")
 """A name that needs no quotation marks: no longer than a hostname, too short for a sentence, and not that of a tool."""
@@ -72,7 +72,7 @@ def is_visible_json(text: str) -> bool:
 
 
 def cut(text: str, limit: int) -> str:
-    """Return the text, or its start and how much is missing, in at most ``limit`` characters."""
+    """Return the text, or its start and the number of missing characters, in at most ``limit`` characters."""
     if len(text) <= limit:
         return text
     kept = limit - len(f"… ({len(text):,} more characters)")
@@ -103,7 +103,7 @@ class UntrustedText(str):
 
 @dataclass(frozen=True, slots=True)
 class CarriesMachineText:
-    """Marks a field that has text from machines somewhere in it."""
+    """Marks a field that contains text from machines."""
 
 
 @dataclass(frozen=True, slots=True)

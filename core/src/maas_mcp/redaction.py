@@ -1,11 +1,11 @@
-"""Secrets in texts and in named values: replaces them in logs, MAAS's messages and the audit."""
+"""Finds and replaces secrets in texts and in named values, for logs, MAAS's messages and the audit."""
 
 import re
 from functools import lru_cache
 from typing import Final
 
 HIDDEN: Final = "***"
-"""Replaces a secret."""
+"""The replacement for a secret."""
 _SECRETS: Final = re.compile(
     r"""(?P<start> \bBearer\s+ | \bmaas-mcp_ ) [\w%.~+/=-]{16,}
       | (?P<oauth> \boauth_(?:token|signature|consumer_key)=\\?"? ) [\w%.~+/=-]+
@@ -24,11 +24,11 @@ _SECRET_NAME: Final = re.compile(
 def is_secret_name(name: str) -> bool:
     """Whether the value of a field or argument with this name is secret, such as ``power_parameters_power_pass``.
 
-    Public keys count as well: MAAS has the name ``key`` for both kinds.
+    Public keys count as well, because MAAS uses the name ``key`` for both kinds.
     """
     return _SECRET_NAME.search(name) is not None
 
 
 def redact(text: str) -> str:
-    """Replace what looks like a credential: tokens, OAuth parameters, API keys of MAAS, and passwords in URLs."""
+    """Replace everything that looks like a credential: tokens, OAuth parameters, MAAS API keys, passwords in URLs."""
     return _SECRETS.sub(lambda found: f"{found['start'] or found['oauth'] or found['user'] or ''}{HIDDEN}", text)

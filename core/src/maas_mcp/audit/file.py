@@ -34,7 +34,7 @@ from maas_mcp.errors import AuditUnavailableError
 
 HEAD_SUFFIX: Final = ".head"
 LOCK_LIMIT: Final = 10.0
-"""Seconds to wait for the lock. Nobody holds it longer than milliseconds, except for a suspended process."""
+"""Seconds to wait for the lock. Only a suspended process holds it for more than milliseconds."""
 _LOCK_INTERVAL: Final = 0.001
 _BLOCK: Final = 4096
 """Bytes to read first from the end of a file. Nearly every line is shorter."""
@@ -42,9 +42,9 @@ _MAX_SEARCHED: Final = 32 * 1024 * 1024
 """Bytes in which to search for the last line."""
 _EXPOSED: Final = stat.S_IRWXG | stat.S_IRWXO
 _MAX_REPLACED: Final = 10
-"""Attempts to open a file that is replaced again and again."""
+"""Maximum attempts to open a file that another program keeps replacing."""
 _FLAGS: Final = os.O_CREAT | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY"))
-"""How to open a file. Not every system has each flag."""
+"""Flags to open a file. Not every operating system has all of them."""
 
 
 def head_file(path: Path) -> Path:
@@ -56,7 +56,7 @@ def check_audit_file(path: Path) -> None:
     """Check that an audit can be written, without creating or changing a file.
 
     Raises:
-        AuditUnavailableError: It cannot.
+        AuditUnavailableError: It cannot be written.
     """
     for each in (path, head_file(path)):
         try:
@@ -92,8 +92,8 @@ class AuditFile:
     async def write(self, fields: Mapping[str, Any]) -> None:
         """Append a line with the time and these fields.
 
-        A line is written at once, which takes microseconds. While another process or thread appends, a worker thread
-        waits for it, even if the caller is cancelled: a cancelled call has an outcome, too.
+        Usually the line is written at once, which takes microseconds. While another process or thread appends, a worker
+        thread waits, even if the caller is cancelled: the outcome of a cancelled call must be recorded, too.
 
         Raises:
             AuditUnavailableError: The line cannot be written. The file has no part of it.
@@ -131,7 +131,7 @@ class AuditFile:
     def _append_if_unlocked(self, fields: Mapping[str, Any]) -> bool:
         """Append a line, unless another process appends. Returns whether it is written.
 
-        After an error, the files are opened again.
+        After an error, the next line opens the files again.
         """
         try:
             if not self._files.lock_head():
@@ -168,7 +168,7 @@ class _Files:
 
     def __init__(self, path: Path) -> None:
         self._path, self._head_path = path, head_file(path)
-        self._name, self._head_name = os.fspath(path), os.fspath(self._head_path)  # for each append, faster than a Path
+        self._name, self._head_name = os.fspath(path), os.fspath(self._head_path)  # faster than a Path at each append
         self._log: _Opened | None = None
         self._head: _Opened | None = None
         self._end = _End(Head())
@@ -185,8 +185,12 @@ class _Files:
                 return False
             if _inode(self._head_name) == self._head.inode:
                 return True
-            self.close()  # it was removed or replaced, so that others lock another file
-        raise _unavailable(self._head_path, "is replaced all the time", "Stop the program that replaces it.")
+            self.close()  # it was removed or replaced, so other processes lock another file
+        raise _unavailable(
+            self._path,
+            f"cannot be written: {self._head_path} keeps being replaced",
+            "Stop the program that replaces it.",
+        )
 
     def unlock_head(self) -> None:
         """Unlock the head file."""
@@ -214,7 +218,7 @@ class _Files:
         self._end, self._seen = _End(newest), (log.inode, head.inode, size + len(content))
 
     def _open_log(self) -> tuple[_Opened, _Opened, int]:
-        """The audit file that its path names now, which may be another one than before, the head file, and the size."""
+        """The file that is now at the path, which may have been rotated; the head file; and the size."""
         if self._head is None:
             raise TypeError("the head file is not locked")
         try:
@@ -246,7 +250,7 @@ def _open(path: Path, flags: int) -> _Opened:
         descriptor = os.open(path, flags | _FLAGS, 0o600)
     except OSError:
         if path.is_symlink():
-            raise _no_file(path, "a symbolic link") from None
+            raise _no_file(path, "a symbolic link; expected a regular file") from None
         raise
     try:
         found = os.fstat(descriptor)
@@ -260,7 +264,7 @@ def _open(path: Path, flags: int) -> _Opened:
 def _check(path: Path, found: os.stat_result) -> None:
     """Check that a file is a regular one that only its owner may access."""
     if stat.S_ISLNK(found.st_mode):
-        raise _no_file(path, "a symbolic link")
+        raise _no_file(path, "a symbolic link; expected a regular file")
     if not stat.S_ISREG(found.st_mode):
         raise _no_file(path, "not a regular file")
     if os.name == "posix" and found.st_mode & _EXPOSED:
@@ -295,8 +299,9 @@ class _End(NamedTuple):
 def _find_end(log: _Opened, head: _Opened, size: int) -> _End:
     """Find the end of a file to which another process may have appended.
 
-    The head file is behind after a writer was killed between the two files. It is ahead if the audit file was rotated,
-    or if lines were removed from it: then the chain continues after the missing lines, so that they are missed.
+    The head file is behind if a writer was killed between its writes to the two files. It is ahead if the audit file
+    was rotated, or if lines were removed from it. The chain then continues after these lines, so that a verification
+    notices removed ones.
     """
     found, rest = _read_end(log, size)
     record = _read_at(head, HEAD_BYTES, 0)
@@ -305,12 +310,12 @@ def _find_end(log: _Opened, head: _Opened, size: int) -> _End:
     if recorded is None and found is None and not is_new:
         raise _unavailable(
             log.path,
-            "does not end with a line of an audit, and has no valid head file that shows where the chain continues",
+            "cannot be continued: it does not end with a line of an audit, and there is no valid head file",
             "Move both files away, or set MAAS_MCP_AUDIT to another path. `maas-mcp audit verify` shows details.",
         )
     known = recorded or Head()
     newest = known if found is None or found.head.seq <= known.seq else found.head
-    # A line that was written completely has its number in the head file. It was changed, and is not recorded as torn.
+    # The head file follows each complete line. An invalid line up to it was changed, so it is not recorded as torn.
     last = (number_of(rest) or known.seq + 1) - 1 if found is None else found.head.seq
     torn = rest.removesuffix(b"\n") if last >= known.seq else rest.rpartition(b"\n")[2]
     has_newline = size == 0 or _read_at(log, 1, size - 1) == b"\n"
@@ -346,13 +351,13 @@ def _read_at(file: _Opened, length: int, offset: int) -> bytes:
 
 
 def _no_file(path: Path, kind: str) -> AuditUnavailableError:
-    return _unavailable(path, f"is {kind}; expected a file", "Set MAAS_MCP_AUDIT to the path of a file.")
+    return _unavailable(path, f"is {kind}", "Set MAAS_MCP_AUDIT to the path of a file.")
 
 
 def _unavailable(path: Path, problem: str, hint: str) -> AuditUnavailableError:
     return AuditUnavailableError(
         f"The audit in {path} {problem}. A call that changes something must be recorded, so nothing was sent to MAAS.",
-        hint=f"{hint} Reads still work.",
+        hint=f"{hint} Tools that only read still work.",
     )
 
 
@@ -363,5 +368,5 @@ def _denied(path: Path) -> AuditUnavailableError:
 
 def _hint(error: OSError) -> str:
     if isinstance(error, PermissionError | IsADirectoryError | NotADirectoryError):
-        return "Make the file and its directory writable for this server, or set MAAS_MCP_AUDIT to another path."
-    return "Free space on its disk, or set MAAS_MCP_AUDIT to a path on another disk."
+        return "Let this server write to the file and its directory, or set MAAS_MCP_AUDIT to another path."
+    return "Free space on the disk, or set MAAS_MCP_AUDIT to a path on another disk."

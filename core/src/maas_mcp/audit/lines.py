@@ -2,8 +2,8 @@
 
     {"seq":7,"prev":"HASH of line 6", … ,"hash":"HASH"}
 
-The hash of a line covers its bytes before ``,"hash":``. Programs in any language can check it without a canonical form
-of JSON. ``docs/reference/audit.md`` documents the format for them.
+The hash of a line covers its bytes before ``,"hash":``, so programs in any language can check it without a canonical
+form of JSON. ``docs/reference/audit.md`` documents the format.
 """
 
 import json
@@ -20,9 +20,9 @@ from pydantic_core import to_json
 START: Final = b'{"seq":'
 """The start of every line."""
 NO_HASH: Final = "0" * 64
-"""The previous hash of the first line of all."""
+"""The previous hash in line 1."""
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
-"""Its output is ASCII, as that of :func:`_encode`."""
+"""Its output is ASCII, like that of :func:`_encode`."""
 _HASH: Final = b',"hash":"'
 _SEQ: Final = re.compile(START + rb"([1-9]\d{0,17}),")
 _WHOLE: Final = re.compile(rb',"hash":"[^"]{64}"\}$')
@@ -46,14 +46,14 @@ class Head(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Read ``SEQ:HASH``; ``None`` if the text is none."""
+        """Parse ``SEQ:HASH``; ``None`` if the text has another form."""
         found = _HEAD.fullmatch(text)
         return None if found is None else cls(int(found[1]), found[2])
 
 
 @dataclass(frozen=True, slots=True)
 class Torn:
-    """An incomplete line, which its writer could not finish."""
+    """An incomplete line, whose writer was killed."""
 
     length: int
     """Bytes, without the newline that the next writer has added."""
@@ -72,7 +72,7 @@ class Torn:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line whose hash is right."""
+    """A line with a valid hash."""
 
     head: Head
     prev: str
@@ -135,7 +135,7 @@ def _format_second(second: int) -> str:
 
 
 def is_whole(line: bytes) -> bool:
-    """Whether a line has an end, whatever its hash. An incomplete line has none."""
+    """Whether a line has the end of a complete line, even if its hash is invalid."""
     return _WHOLE.search(line) is not None
 
 

@@ -1,4 +1,4 @@
-"""Values for the audit: without secrets, and short."""
+"""Converts values for the audit: hides secrets, and replaces long values."""
 
 import json
 import math
@@ -55,6 +55,6 @@ def _without_secrets(name: str, value: Any) -> Any:
 
 
 def _digest(text: str) -> dict[str, Any]:
-    """Replace a long value: two equal ones can still be recognized, and a suspected one can be compared."""
+    """Replace a long value by its digest, which still shows whether two values are equal."""
     content = text.encode("utf-8", "surrogatepass")
     return {"bytes": len(content), "sha256": sha256(content).hexdigest()}

@@ -1,4 +1,4 @@
-"""Verifies audit files: names the first line that was changed, removed or moved."""
+"""Verifies audit files: finds the first line that was changed, removed or moved."""
 
 import gzip
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Final
 from maas_mcp.audit.lines import START, Head, Line, Torn, decode_line, is_whole, names_torn, number_of
 
 _MAX_HELD: Final = 100
-"""Incomplete lines in a row. More are a file of another kind."""
+"""Maximum incomplete lines in a row. A file with more is not an audit."""
 _ENDS: Final = frozenset({"ended", "refused"})
 
 
@@ -19,7 +19,7 @@ class Fault:
 
     path: Path
     line: int
-    """Number of the line in the file, from 1. One more than the file has lines if the fault is its end."""
+    """Number of the line in the file, from 1. If lines are missing at the end, one more than the file has."""
     problem: str
 
     def __str__(self) -> str:
@@ -28,7 +28,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Verification:
-    """The lines of a chain, as far as they were verified."""
+    """The result of a verification, up to the first fault."""
 
     fault: Fault | None = None
     first: int = 0
@@ -41,7 +41,7 @@ class Verification:
     torn_end: int = 0
     """Bytes of an incomplete line at the end of the last file. The next line will record it."""
     open_calls: dict[str, int] = field(default_factory=dict)
-    """Calls without an outcome: they are running, or their server was killed. Each with the number of its line."""
+    """Calls without an outcome, each with the number of its line. They are running, or their server was killed."""
 
 
 def verify(paths: Sequence[Path], *, recorded: Head | None = None, stored: Head | None = None) -> Verification:
@@ -83,7 +83,7 @@ class _Chain:
         self._stored = stored
         self._path, self._number = Path(), 0
         self._held: list[bytes] = []
-        """The latest lines, if they are wrong in themselves: only the next line shows whether they were torn."""
+        """The latest lines, if they are invalid. Only the next line shows whether they were torn."""
         self._held_at = 0
         """The number of the first of them."""
 
@@ -127,8 +127,8 @@ class _Chain:
         if recorded is not None and newest.seq < recorded.seq:
             self._fail(
                 end,
-                f"the files end with number {newest.seq}, but the head file shows that number {recorded.seq} was "
-                "written. The lines after it were changed or removed, or are in a file that was not given",
+                f"the files end with number {newest.seq}, but the head file shows that numbers up to {recorded.seq} "
+                "were written. These lines were changed or removed, or are in a file that was not given",
             )
         if recorded is not None and newest.seq == recorded.seq and newest.hash != recorded.hash:
             self._fail(end - 1, "was replaced: it does not have the hash in the head file")
@@ -136,7 +136,7 @@ class _Chain:
             self._fail(end, f"number {stored.seq} of the stored head is not in the files")
 
     def _check_torn(self, torn: Torn | None) -> None:
-        """Check that the lines just before are the incomplete ones that this line records, if it records any."""
+        """Check that the invalid lines just before are the incomplete ones that this line records."""
         if self._held:
             count = len(self._held)
             changed = next((each for each in range(count) if torn == _torn(self._held[each:])), count)

@@ -25,12 +25,12 @@ class ActivePolicy:
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
-        """Judge by these settings from now on. Another file starts with its own counts."""
+        """Judge by these settings from now on. A new usage file has its own counts."""
         previous = None if self._usage is None else self.rules.usage_file
         self.rules, self.mode_name = settings.policy, settings.mode
         self.hides_admin_tools = settings.admin_tools == "hide"
         if self._usage is not None and self.rules.usage_file != previous:
-            self._usage = None  # running calls still count in it; it is closed with the last of them
+            self._usage = None  # running calls still use the old one, which is closed with the last of them
 
     @property
     def mode(self) -> Mode:
@@ -39,10 +39,10 @@ class ActivePolicy:
 
     @property
     def usage(self) -> "UsageStore":
-        """Counts machines for the limits. Opened when the first limit needs it.
+        """The counts of machines for the limits, opened when a limit first needs them.
 
         Raises:
-            RefusedByPolicyError: The file cannot be used.
+            RefusedByPolicyError: The usage file cannot be used.
         """
         # SQLite is imported by the first call that a limit counts.
         from maas_mcp.calls.usage import UsageStore  # noqa: PLC0415 - see above
@@ -52,7 +52,7 @@ class ActivePolicy:
         return self._usage
 
     def close(self) -> None:
-        """Close the file of the limits."""
+        """Close the usage file."""
         if self._usage is not None:
             self._usage.close()
             self._usage = None

@@ -1,4 +1,4 @@
-"""When a call answers at the latest: some clients give up after 60 seconds, and would lose the operation's id."""
+"""The time by which a call answers: some clients give up after 60 seconds, and would lose the operation's id."""
 
 import math
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import anyio
 
 DEFAULT_LIMIT: Final = 50.0
-"""Seconds for a call without a progress token. Such clients give up after 60 seconds, and an answer takes a while."""
+"""Seconds for a call without a progress token. Its client may give up after 60 seconds, and an answer takes time."""
 
 
 def answer_time(setting: float | None, *, has_token: bool) -> float:

@@ -1,4 +1,4 @@
-"""Approves calls that the policy does not simply allow: by the user's answer, or by a plan that still holds."""
+"""Approves calls that the policy allows only with the user's confirmation or a plan."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any
 from maas_mcp.calls.call import ToolCall
 from maas_mcp.calls.confirmation import confirm
 from maas_mcp.calls.guard import Judgement, check_policy
-from maas_mcp.calls.plan_ids import LIFETIME, AppliedPlans, MachineState, Maker, SealedPlan, machine_states
+from maas_mcp.calls.plan_ids import LIFETIME, AppliedPlans, MachineState, PlanUser, VerifiedPlan, machine_states
 from maas_mcp.calls.principal import LOCAL
 from maas_mcp.calls.rehearsal import secrets_in
 from maas_mcp.errors import NotAnsweredError, PlanNeededError, PlanRefusedError
@@ -24,17 +24,17 @@ from maas_mcp.policy.tiers import Tier
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """The approval of a call, which covers the calls that its tool makes on the same machines."""
+    """The approval of a call. It also covers the calls that its tool makes on the same machines."""
 
     by: Verdict
-    """``CONFIRM``: the user's answer. ``PLAN``: a plan."""
+    """``CONFIRM``: by the user's confirmation. ``PLAN``: by a plan."""
     tier: Tier
     effects: Effects
     machines: frozenset[SystemId]
     applied: AppliedPlans
     caller: object
-    """The call that carries out the plan."""
-    plan: SealedPlan | None = None
+    """The call that applies the plan."""
+    plan: VerifiedPlan | None = None
 
     def covers(self, judgement: Judgement) -> bool:
         """Whether a call needs no approval of its own."""
@@ -58,17 +58,17 @@ class Approval:
         return self.plan is not None and self.plan.second_person
 
     async def use(self, _change: ChangeRequest | None = None) -> None:
-        """Carry out the plan, if there is one.
+        """Apply the plan, if there is one.
 
         Raises:
-            PlanRefusedError: Another call has carried it out.
+            PlanRefusedError: Another call has applied it.
         """
         if self.plan is not None:
             self.applied.claim(self.plan, self.caller)
 
 
 def needs_approval(call: ToolCall) -> bool:
-    """Whether a call needs the user's answer or a plan, and has neither."""
+    """Whether a call needs the user's confirmation or a plan, and has neither."""
     judgement = call.judgement  # a tool that only reads has none
     if judgement is None or call.rehearsal is not None or call.options.plan_id is not None:
         return False
@@ -80,7 +80,7 @@ async def approve(call: ToolCall) -> ToolCall:
     """Return the call with its approval.
 
     Raises:
-        PlanNeededError: The call needs a plan, or an answer that the client cannot pass on.
+        PlanNeededError: The call needs a plan, or a confirmation that the client cannot ask for.
         PlanRefusedError: The plan is not the caller's, or something has changed since.
         NotAnsweredError: The user did not agree.
     """
@@ -101,7 +101,7 @@ async def approve(call: ToolCall) -> ToolCall:
 
 
 async def _confirmed(call: ToolCall) -> ToolCall:
-    """Return a confirmed call with its approval. The user may have taken minutes, so it is judged once more.
+    """Return a confirmed call with its approval. The user may have taken minutes, so the call is judged again.
 
     Raises:
         NotAnsweredError: A machine or the policy has changed since the question.
@@ -111,8 +111,8 @@ async def _confirmed(call: ToolCall) -> ToolCall:
     before, now = _judgement_of(call), _judgement_of(again)
     if not is_same(before, now) or now.decision.verdict > Verdict.CONFIRM:
         raise NotAnsweredError(
-            "A machine or the policy of this server has changed while the user was asked. Nothing was sent to MAAS.",
-            hint="Call again, to ask the user about the machines as they are now.",
+            "A machine or the policy of this server changed while the user was asked. Nothing was sent to MAAS.",
+            hint="Call again. The user is then asked about the machines as they are now.",
         )
     return replace(again, approval=_approval(again, now, Verdict.CONFIRM))
 
@@ -123,7 +123,7 @@ def is_same(before: Judgement, now: Judgement) -> bool:
 
 
 async def approve_filled_in(call: ToolCall, given: ToolCall) -> ToolCall:
-    """Return a call whose arguments were filled in, with its approval. ``given`` is the call before that.
+    """Return a call with filled-in arguments and its approval. ``given`` is the call with its original arguments.
 
     Raises:
         MaasMcpError: As for :func:`approve`.
@@ -146,39 +146,41 @@ def may_ask(call: ToolCall) -> bool:
     return call.user.can_ask() and call.host.policy.rules.trusts_prompts_of(call.client.name)
 
 
-async def maker_of(call: ToolCall) -> Maker:
-    """The user of a call. A principal with a MAAS API key of its own is the person that MAAS knows by this key.
+async def plan_user(call: ToolCall) -> PlanUser:
+    """The user who makes or applies a plan by a call.
+
+    A principal with a MAAS API key of its own is identified as a person by the MAAS user of this key.
 
     Raises:
         MaasError: MAAS cannot be reached.
     """
     principal = call.principal
     person = f"name {principal.name}" if principal.api_key is None else f"user {await call.tenant.engine.username()}"
-    return Maker(call.tenant.access, person)
+    return PlanUser(call.tenant.access, person)
 
 
-async def _open(call: ToolCall, judgement: Judgement) -> SealedPlan:
-    """The plan of a call, if its user may carry it out.
+async def _open(call: ToolCall, judgement: Judgement) -> VerifiedPlan:
+    """The plan of a call, if its user may apply it.
 
     Raises:
-        PlanRefusedError: The user may not.
+        PlanRefusedError: The user may not apply it, it has expired, or it is for another tool.
     """
-    plan = call.tenant.plans.open(call.options.plan_id or "")
-    mine = plan.is_of_user(await maker_of(call))
+    plan = call.tenant.plan_signer.verify(call.options.plan_id or "")
+    mine = plan.was_made_by(await plan_user(call))
     if not needs_second_person(judgement.findings):
         if not mine:
             raise PlanRefusedError
     elif call.principal == LOCAL:
         raise PlanRefusedError(
-            "This plan needs a second person to apply it, but all callers of this server are one user.",
-            hint="Serve maas-mcp over HTTP with authentication, so that persons can be distinguished.",
+            "Another person must apply this plan, but without authentication this server cannot distinguish persons.",
+            hint="Ask the operator of this server to serve it over HTTP with authentication.",
         )
     elif not plan.second_person:
-        raise PlanRefusedError(*(["The plan was made before it needed a second person."] if mine else []))
+        raise PlanRefusedError(*(["The plan was made before the policy required a second person."] if mine else []))
     elif mine:
         raise PlanRefusedError(
-            "You made this plan, and it needs a second person.",
-            hint="Give the plan_id and the arguments to another person, who can apply it.",
+            "Another person must apply this plan, because the caller made it.",
+            hint="Give the plan_id and the arguments to another person, who then makes the same call.",
         )
     if plan.is_expired:
         raise PlanRefusedError(f"The plan has expired: plans are valid for {LIFETIME // 60} minutes.")
@@ -187,7 +189,7 @@ async def _open(call: ToolCall, judgement: Judgement) -> SealedPlan:
     return plan
 
 
-def check_unchanged(call: ToolCall, plan: SealedPlan) -> None:
+def check_unchanged(call: ToolCall, plan: VerifiedPlan) -> None:
     """Check that a call is the planned one.
 
     Raises:
@@ -195,7 +197,7 @@ def check_unchanged(call: ToolCall, plan: SealedPlan) -> None:
     """
     if not plan.has(call.arguments):
         raise PlanRefusedError(
-            "The arguments are not those of the plan.", hint="Pass the same arguments, or make a new plan."
+            "The arguments differ from those of the plan.", hint="Pass the same arguments, or make a new plan."
         )
     machines = {each.system_id: each for each in _judgement_of(call).call.machines}
     changes = list(_changes({each.system_id: each for each in plan.states}, machines))
@@ -209,13 +211,13 @@ def _changes(before: dict[SystemId, MachineState], now: dict[SystemId, Machine])
             yield f"{system_id} was {_status(state)}, and MAAS no longer shows it"
         elif (current := MachineState.of(now[system_id])) != state:
             was, is_now = _differing(state, current), _differing(current, state)
-            yield f"{now[system_id].hostname} was {was}, it is now {is_now}"
+            yield f"{now[system_id].hostname} was {was}, and is now {is_now}"
     for system_id in now.keys() - before.keys():
-        yield f"{now[system_id].hostname} ({system_id}) was not part of it"
+        yield f"{now[system_id].hostname} ({system_id}) is not part of the plan"
 
 
 def _differing(state: MachineState, other: MachineState) -> str:
-    """The parts of a state in which it differs from another one."""
+    """The parts of a state that differ from another state."""
     owner = f"owned by {state.owner}" if state.owner else "without an owner"
     parts = (
         (state.status != other.status, _status(state)),
@@ -232,7 +234,7 @@ def _status(state: MachineState) -> str:
     return known.get(state.status, f"in status {state.status}")
 
 
-def _approval(call: ToolCall, judgement: Judgement, by: Verdict, plan: SealedPlan | None = None) -> Approval:
+def _approval(call: ToolCall, judgement: Judgement, by: Verdict, plan: VerifiedPlan | None = None) -> Approval:
     machines = {*call.effects.machines, *(each.system_id for each in judgement.call.machines)}
     return Approval(
         by, judgement.call.tier, call.effects, frozenset(machines), call.host.applied_plans, call.running, plan
@@ -247,10 +249,10 @@ def _judgement_of(call: ToolCall) -> Judgement:
 
 def _plan_needed(call: ToolCall, judgement: Judgement) -> PlanNeededError:
     arguments: dict[str, Any] = {**call.arguments.model_dump(mode="json", exclude_defaults=True), "plan": True}
-    step = NextStep(call.tool.name, arguments, why="Make the plan, which changes nothing")
+    step = NextStep(call.tool.name, arguments, why="Make a plan, which changes nothing")
     return PlanNeededError(
-        f"{judgement.decision.reason} It needs a plan first. Nothing was sent to MAAS.",
-        hint="Call it with plan=true, and show the plan to the user. If the user agrees, call it with the same "
-        "arguments and the plan_id.",
+        f"{judgement.decision.reason} This call needs a plan first. Nothing was sent to MAAS.",
+        hint="Call the tool with plan=true, and show the plan to the user. If the user agrees, call it again with the "
+        "same arguments and the plan_id instead of plan.",
         next_steps=[] if any(secrets_in(call.arguments)) else [step],  # a step without them would be another call
     )

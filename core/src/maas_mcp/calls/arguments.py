@@ -21,7 +21,7 @@ from maas_mcp.plugins.validation import OPERATION_ID, REGION_OPTION, added_optio
 ProgressToken = str | int
 
 MAX_PROBLEMS: Final = 10
-"""Problems that one error message reports."""
+"""Maximum problems that one error message reports."""
 NAME_LENGTH: Final = 64
 PROBLEM_LENGTH: Final = 300
 
@@ -33,8 +33,8 @@ class ClientFeatures:
     """The features of a call's client. Clients with the same features are equal."""
 
     meta_argument: bool = False
-    """Whether ``_meta`` is an argument. Models of other clients would invent a token there, and some clients drop the
-    connection on a notification with an unknown token."""
+    """Whether ``_meta`` is an argument. It is hidden from other clients: their models would invent a token, and some
+    clients drop the connection on a notification with an unknown token."""
     name: str = field(default="", compare=False)
     """The name that the client gives itself. It is not verified."""
 
@@ -66,7 +66,7 @@ class CallOptions(BaseModel):
     @model_validator(mode="after")
     def _check_plan(self) -> Self:
         if self.plan and self.plan_id is not None:
-            raise ValueError("pass either `plan`, to make a plan, or `plan_id`, to carry it out")
+            raise ValueError("pass either `plan` to make a plan, or `plan_id` to apply one")
         return self
 
     @property
@@ -187,9 +187,10 @@ _CLEARER_MESSAGES: Final = {
 
 def _describe_problem(detail: ErrorDetails) -> str:
     """One problem as a sentence, without the input, which may be secret or large."""
-    where = ".".join(cut(str(part), NAME_LENGTH) for part in detail["loc"]) or "the arguments"
+    where = ".".join(cut(str(part), NAME_LENGTH) for part in detail["loc"])
     message = _CLEARER_MESSAGES.get(detail["type"], detail["msg"]).removeprefix("Value error, ")
-    return f"`{where}`: {cut(message[:1].lower() + message[1:], PROBLEM_LENGTH)}."
+    shown = cut(message[:1].lower() + message[1:], PROBLEM_LENGTH)
+    return f"`{where}`: {shown}." if where else f"The arguments are invalid: {shown}."
 
 
 def _argument_names(tool: AnyTool, options: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ class EarlyAsker:
         self._tool = tool
         self._changed = False
         self._answered: dict[str, tuple[ClientRequest, BaseModel]] = {}
-        """The answers, because a call that is rehearsed first asks each question twice."""
+        """The answers so far. A call that is rehearsed first would ask each question twice."""
 
     @property
     def has_changed(self) -> bool:
@@ -45,9 +45,9 @@ class EarlyAsker:
         """
         if self._changed:
             raise PluginError(
-                f"{self._tool} asks its client after it has changed something in MAAS, which is a bug in the plugin. "
-                "Expected all questions before the first change.",
-                hint="The change in MAAS has taken effect. Check its result before you call again.",
+                f"{self._tool} asked the client after its first change in MAAS, which is a bug in the plugin. Expected "
+                "all questions before the first change.",
+                hint="The change in MAAS has taken effect. Check its result before you repeat the call.",
             )
         known = {key: each for key, each in self._answered.items() if requests.get(key) == each[0]}
         missing = {key: each for key, each in requests.items() if key not in known}
@@ -60,7 +60,7 @@ class EarlyAsker:
         await self._asker.log(text, level)
 
     def noting_changes(self, maas: MaasClient) -> MaasClient:
-        """The MAAS client for the call. After its first change, nothing can be asked."""
+        """The MAAS client for the call. After its first change, the call cannot ask any more."""
 
         async def note(_change: ChangeRequest) -> None:
             self.note_change()

@@ -31,12 +31,12 @@ logger = logging.getLogger(__name__)
 Next = Callable[[ToolCall], Awaitable[CallResult]]
 
 _FAULTS: Final = (MaasError, AnswersNeededError, OperationCancelledError)
-"""Errors of a call that was not admitted, although no rule refuses it."""
+"""Errors of a call that was not admitted, although no rule refused it."""
 
 
 async def audit_call(call: ToolCall, following: Next) -> CallResult:
     """Record the outcome of a call that may change something. A refused call gets one line."""
-    rehearsed = call.rehearsal is not None  # as a part of a planned call
+    rehearsed = call.rehearsal is not None  # it is a part of a planned call
     if call.host.audit is None or not call.effects.changes or rehearsed:
         return await following(call)
     record = _record(call, call.host.audit)
@@ -65,7 +65,7 @@ async def admit_call(call: ToolCall, following: Next) -> CallResult:
     """
     record = CURRENT.get()
     if record is not None and call.effects.changes and call.rehearsal is None:
-        # The policy may have read the name of the user meanwhile.
+        # The policy may have read the name of the MAAS user in the meantime.
         record.caller = {**record.caller, "username": call.tenant.known_username}
         await record.admit()
     return await following(call)
@@ -93,7 +93,7 @@ def _arguments(call: ToolCall) -> dict[str, Any]:
         given = call.arguments.model_dump(
             mode="json", by_alias=True, exclude_none=True, warnings=False, fallback=lambda _value: HIDDEN
         )
-    except ValueError:  # a value that has no JSON, such as bytes
+    except ValueError:  # a value has no form in JSON, such as bytes
         given = dict.fromkeys(type(call.arguments).model_fields, HIDDEN)
     if call.options.model_fields_set:
         given |= call.options.model_dump(mode="json", exclude_none=True, exclude={"meta", "plan_id"})
@@ -110,18 +110,18 @@ def _outcome(result: CallResult) -> Mapping[str, Any]:
 
 
 def _recording(record: AuditedCall, error: BaseException, call: ToolCall) -> Awaitable[None]:
-    """Return what writes the last line of a call that ended with an error."""
+    """Return an awaitable that writes the last line of a call that ended with an error."""
     if isinstance(error, MaasMcpError) and not isinstance(error, _FAULTS) and not record.is_open:
         return record.refuse(_rule(error))
     outcome = dict(_failure(error))
     if record.operation is not None:
         with suppress(MaasMcpError):
-            outcome["operation_id"] = call.tenant.sealer.seal(record.operation)
+            outcome["operation_id"] = call.tenant.handle_signer.sign(record.operation)
     return record.end(outcome)
 
 
 def _rule(error: MaasMcpError) -> str:
-    """The rule that an error names: one of the policy, or the code of the error."""
+    """The rule that refused a call: a rule of the policy, or the code of the error."""
     return error.rule if isinstance(error, RefusedByPolicyError) else error.code
 
 
@@ -143,4 +143,4 @@ async def _finish(record: AuditedCall, writing: Awaitable[None]) -> None:
     try:
         await writing
     except AuditUnavailableError as error:
-        logger.error("The outcome of call %s is missing in the audit: %s", record.id, error.message)  # noqa: TRY400
+        logger.error("The outcome of call %s is missing from the audit: %s", record.id, error.message)  # noqa: TRY400

@@ -1,4 +1,4 @@
-"""The audit log of the settings: a file, or none."""
+"""The audit log that the settings name: a file, or none."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ DEFAULT_NAME: Final = "audit.jsonl"
 
 
 class AuditLog(Protocol):
-    """Keeps the lines of the audit."""
+    """Stores the lines of the audit."""
 
     async def write(self, fields: Mapping[str, Any], /) -> None:
         """Append a line, even if the caller is cancelled.

@@ -1,4 +1,4 @@
-"""The record of a call that changes something, and the requests to MAAS that it sends."""
+"""The audit's record of a call that changes something, with the requests that it sends to MAAS."""
 
 import logging
 import secrets
@@ -26,7 +26,7 @@ class AuditedCall:
     id: str
     """Unique among all calls."""
     caller: Mapping[str, Any]
-    """Who calls which tool: the fields of every line."""
+    """The caller and the tool: the fields of every line."""
     request: Mapping[str, Any]
     """The call that contains this one, and the arguments: the fields of the first line."""
     started_at: float = field(default_factory=anyio.current_time)
@@ -106,7 +106,7 @@ async def record_refusal(log: AuditLog, principal: str, tool: str, arguments: ob
     try:
         await record.refuse(rule)
     except AuditUnavailableError as error:
-        logger.error("A refused call of %s is missing in the audit: %s", tool, error.message)  # noqa: TRY400
+        logger.error("A refused call of %s is missing from the audit: %s", tool, error.message)  # noqa: TRY400
 
 
 def note_start(handle: Handle) -> None:

@@ -46,15 +46,15 @@ class ToolCall:
     progress: ProgressReporter
     running: RunningCall
     user: EarlyAsker = field(default_factory=lambda: EarlyAsker(NOBODY, ""))
-    """Asks the client, and by it the user."""
+    """Asks the client, which asks the user."""
     answer_by: float = math.inf
-    """When the call answers at the latest, on anyio's clock."""
+    """The time by which the call answers, on anyio's clock."""
     judgement: "Judgement | None" = None
-    """The policy's judgement; ``None`` before it."""
+    """The policy's judgement; ``None`` until the policy has judged the call."""
     rehearsal: "Rehearsal | None" = None
     """Records what the call would change, if it is only planned."""
     approval: "Approval | None" = None
-    """The approval of this call, or of the call that makes it."""
+    """The approval of this call, or of the call that contains it."""
 
     @property
     def cancellation(self) -> CancellationToken:
@@ -63,7 +63,7 @@ class ToolCall:
 
     @property
     def maas(self) -> MaasClient:
-        """The client for MAAS: one that sends no change, if the call is only planned."""
+        """The MAAS client. If the call is only planned, it sends no change."""
         if self.rehearsal is not None:
             return self.tenant.maas.rehearsing(self.rehearsal.record)
         maas = self.user.noting_changes(self.tenant.maas)

@@ -75,7 +75,7 @@ async def run_call(
             needs another form of the result.
         user: Asks the client.
         served: The tools that the request can use; ``None`` for those of the host.
-        answer_by: Returns the time at which the call answers at the latest, for the token among the arguments.
+        answer_by: Returns the time by which the call answers, for the token among the arguments.
 
     Raises:
         MaasMcpError: The arguments are invalid, or the call was refused or failed. A tool raises no other error.
@@ -135,8 +135,8 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
         arguments, options = parse_arguments(tool, given, outer.client)
         if options.plan or options.plan_id is not None:
             raise PluginError(
-                f"{outer.tool.name} passes a plan option to {tool.name}, which is a bug in the plugin. Expected none: "
-                "the plan of a call covers the calls that it makes."
+                f"{outer.tool.name} passes a plan option to {tool.name}, which is a bug in the plugin. Expected none, "
+                "because the plan of a call covers the calls that it makes."
             )
         # The inner call's share of the outer call is unknown, so only its messages are passed on, not its fractions.
         progress = PartialProgress(lambda _fraction, message: outer.progress.report(None, message))
@@ -174,14 +174,14 @@ async def _check_policy(call: ToolCall, following: Next) -> CallResult:
 
 
 async def _plan(call: ToolCall, following: Next) -> CallResult:
-    """Answer with a plan if the client requests one. A call that a planned call makes is rehearsed with it."""
+    """Return a plan if the client requests one. A call within a planned call is rehearsed with it."""
     return await (plan_call(call, following) if call.options.plan else following(call))
 
 
 async def _approve(call: ToolCall, following: Next) -> CallResult:
-    """Check the plan of a call, or ask the user, if the policy requires that.
+    """Check the plan of a call, or ask the user to confirm it, if the policy requires that.
 
-    The call is rehearsed first: its tool may refuse it, or need to send nothing.
+    The call is rehearsed before the question, because its tool may refuse it or need to send nothing.
     """
     if needs_approval(call) and not fills_in(call.tool):
         rehearsed = await rehearse(call, following, Rehearsal())
@@ -191,8 +191,8 @@ async def _approve(call: ToolCall, following: Next) -> CallResult:
 
 
 STEPS: Final[tuple[Step, ...]] = (audit_call, _check_policy, _plan, _approve, count_machines, admit_call)
-"""From the outermost step to the last one before the tool. The audit records the outcome of all others, and admits a
-call that none of them has refused."""
+"""From the outermost step to the last one before the tool. The audit has two: the first step records the outcome, and
+the last step admits a call that no other step has refused."""
 
 
 async def _run(call: ToolCall) -> CallResult:

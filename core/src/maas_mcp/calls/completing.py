@@ -1,4 +1,4 @@
-"""Completes arguments: keeps the possible values of each principal briefly, and selects those that match."""
+"""Completes arguments: caches the possible values of each principal briefly, and selects those that match."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ Read = Callable[[], Awaitable[Sequence[Choice]]]
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The values that match, and the number of all that do."""
+    """The values that match, up to a maximum, and the number of all that match."""
 
     values: list[str]
     total: int

@@ -1,4 +1,4 @@
-"""Asks the user before a call destroys something: with the machines, their owners, and what is lost."""
+"""Asks the user to confirm a call that destroys something: names the machines, their owners and the loss."""
 
 from hashlib import sha256
 from typing import Final
@@ -13,25 +13,28 @@ from maas_mcp.machine_text import quoted
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.questions import Question
 
-ERASED: Final = "All data on the disks is lost, and cannot be recovered."
+ERASED: Final = "All data on the disks is erased and cannot be recovered."
+
+
+_ONLY_IF_ASKED: Final = "Repeat the call only if the user asks for it."
 
 
 class Consent(BaseModel):
     """The user's consent to a call that destroys something."""
 
-    proceed: bool = Field(strict=True, description="Go on.")
+    proceed: bool = Field(strict=True, description="Confirm this call")
 
 
 class ErasingConsent(BaseModel):
-    """The user's consent to erase disks, which no click can give."""
+    """The user's consent to erase disks. It must be typed, so a click cannot give it."""
 
-    typed: str = Field(description="The text that the question names.")
+    typed: str = Field(description="Requested text")
 
 
 async def confirm(call: ToolCall) -> None:
     """Ask the user about a call that changes machines.
 
-    The key of the question contains what is at stake: an answer about other machines, owners or disks does not count.
+    The key of the question depends on the machines, owners and disks: an answer about others does not count.
 
     Raises:
         NotAnsweredError: The user did not agree.
@@ -49,15 +52,17 @@ async def confirm(call: ToolCall) -> None:
         case ErasingConsent(typed=typed) if typed.strip() == expected:
             return
         case ErasingConsent():
-            raise NotAnsweredError(f"The user did not type `{expected}`. Nothing was sent to MAAS.")
-    raise NotAnsweredError(f"The user does not want {call.tool.name} to go on. Nothing was sent to MAAS.")
+            raise NotAnsweredError(
+                f"The user did not type `{expected}`. Nothing was sent to MAAS.", hint=_ONLY_IF_ASKED
+            )
+    raise NotAnsweredError(f"The user declined {call.tool.name}. Nothing was sent to MAAS.", hint=_ONLY_IF_ASKED)
 
 
 def text_to_type(machines: list[Machine], effects: Effects) -> str | None:
-    """The text that the user types before disks are erased; ``None`` if nothing is erased.
+    """The text that the user must type before disks are erased; ``None`` if nothing is erased.
 
-    One machine is named by its hostname, or by its system id if the hostname is not a plain name. A list of hostnames
-    would be copied, so several machines are counted.
+    For one machine it is the hostname, or the system id if the hostname is not a plain name. For several machines it
+    has their number, because users would copy a list of hostnames without reading it.
     """
     if not effects.erases:
         return None
@@ -79,17 +84,17 @@ async def _question(call: ToolCall, machines: list[Machine], expected: str | Non
     if not lines:
         lines.append("- the MAAS region itself" if effects.destroys else "- machines that MAAS chooses")
     title = call.tool.title or call.tool.name
-    end = [] if expected is None else [f"To go on, type: {expected}"]
+    end = [] if expected is None else [f"To confirm, type: {expected}"]
     where = f" in the region {call.tenant.region}" if call.tenant.region else ""
     return "\n".join([f"{title} ({call.tool.name}){where}?", *lines, loss(effects), *end])
 
 
 def loss(effects: Effects) -> str:
-    """What a call may lose, as a sentence."""
+    """The workloads or data that a call may lose, as a sentence."""
     if effects.erases:
         return ERASED
     if effects.destroys_idle:
-        return "What MAAS has about it is lost."
+        return "MAAS's records are lost."
     if effects.destroys:
-        return "Everything that runs on it is interrupted, and its data may be lost."
-    return "Nothing is lost."
+        return "Running workloads are interrupted, and data may be lost."
+    return "No workload or data is lost."

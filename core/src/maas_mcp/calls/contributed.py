@@ -33,7 +33,7 @@ class DeclaredTool(Tool[ArgsT, ResultT]):
 
 
 class Nothing(BaseModel):
-    """No arguments: they are known before the call."""
+    """No arguments, because they are known before the call."""
 
 
 class SentContent(BaseModel):
@@ -70,7 +70,7 @@ class ReadResource(DeclaredTool[Nothing, SentContent]):
         return self._variables.get("operation_id")
 
     def effects(self, args: Nothing) -> Effects:  # noqa: ARG002 - there are none
-        """The machine in the URI, of which nothing changes."""
+        """The machine in the URI. Nothing about it changes."""
         machine = self._variables.get("system_id")
         return Effects(() if machine is None else (machine,), changes=False, destroys=False)
 
@@ -103,7 +103,7 @@ class ReadResource(DeclaredTool[Nothing, SentContent]):
             return SentContent(mime_type=declared or DEFAULT_TYPES[bytes], blob=b64encode(read).decode())
         raise PluginError(
             f"{type(self._resource).__qualname__}.read returned {kind_of(read)}. Expected text, bytes or a pydantic "
-            "model. This is a fault of the plugin."
+            "model. This is a bug in the plugin."
         )
 
 
@@ -111,7 +111,7 @@ def unknown_resource(uri: str) -> ResourceNotFoundError:
     """The error for a URI without a resource."""
     return ResourceNotFoundError(
         f"There is no resource {uri[:200]}.",
-        hint="Pass one that is listed, or one that matches a listed template, and check the ids in it.",
+        hint="Pass a URI that is listed or matches a listed template, and check the ids in it.",
     )
 
 
@@ -139,7 +139,7 @@ def _validated(resource: Resource, variables: Mapping[str, str]) -> dict[str, An
 
 
 class Choices(BaseModel):
-    """The possible values of an argument, with the other texts that select each."""
+    """The possible values of an argument, each with other texts that select it."""
 
     values: list[tuple[str, list[str]]]
 

@@ -31,7 +31,7 @@ async def explain_call(
         host: The host.
         tool: The tool.
         given: The arguments, as a client sends them.
-        connection: A connection of the principal who reads the machines.
+        connection: A connection of the principal whose API key reads the machines.
         scopes: The scopes by which the call is judged.
         served: The tools that the caller can use.
 

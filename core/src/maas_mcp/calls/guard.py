@@ -1,4 +1,4 @@
-"""Judges each call by the site's policy before it runs, with the machines as they are now."""
+"""Judges each call by the site's policy before it runs, by the machines as they are now."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class Judgement:
 
 
 async def check_policy(call: ToolCall) -> ToolCall:
-    """Return the call with the judgement of the policy. A tool that only reads needs none.
+    """Return the call with the policy's judgement. A tool that only reads needs none.
 
     Raises:
         InsufficientScopeError: The principal lacks the scope for the call's tier.
@@ -57,7 +57,7 @@ def check_tier(principal: Principal, tool: AnyTool, tier: Tier) -> None:
     """Check that a principal may make a call of this tier.
 
     Raises:
-        InsufficientScopeError: It lacks the scope.
+        InsufficientScopeError: The principal lacks the scope.
     """
     if not principal.may(Scope.of(tier)):
         raise InsufficientScopeError(tool.name, Scope.of(tier))
@@ -107,10 +107,10 @@ def _tiers_of(scopes: frozenset[Scope]) -> frozenset[Tier]:
 
 
 async def _read_machines(call: ToolCall, effects: Effects) -> Sequence[Machine]:
-    """Read the machines that a call changes. Of several machines, unknown ones are left to the tool.
+    """Read the machines that a call changes. If there are several, the tool reports unknown ones.
 
     Raises:
-        MaasProtocolError: A machine is unreadable, so that nothing shows whether it is protected.
+        MaasProtocolError: A machine is unreadable, so it is unknown whether it is protected.
         MaasError: The only machine does not exist, or MAAS cannot be reached.
     """
     ids = dict.fromkeys(effects.machines)
@@ -132,14 +132,14 @@ async def _read_machines(call: ToolCall, effects: Effects) -> Sequence[Machine]:
 async def _list_machines(call: ToolCall, **filters: FormValue) -> Sequence[Machine]:
     listing = await call.tenant.maas.machine_listing(**filters)
     for each in listing.left_out:
-        raise MaasProtocolError(f"{each}, so the policy of this server cannot be checked. Nothing was sent to MAAS.")
+        raise MaasProtocolError(f"{each}, so this server cannot check its policy. Nothing was sent to MAAS.")
     return listing
 
 
 def _subject(call: ToolCall, operation_id: str) -> tuple[object, SystemId] | None:
-    """The operation and the subject of an id; ``None`` if the caller has no such operation, as the tool will report."""
+    """The operation and the subject of an id; ``None`` if the caller has none with this id, which the tool reports."""
     try:
-        handle = call.tenant.sealer.open(operation_id)
+        handle = call.tenant.handle_signer.verify(operation_id)
     except UnknownOperationError:
         return None
     operation = call.host.operations.get(handle.operation)

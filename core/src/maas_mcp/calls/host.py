@@ -111,7 +111,7 @@ class Host:
         self.waiting = WaitingOperations()
         """The operations that wait for answers."""
         self.applied_plans = AppliedPlans()
-        """The plans that this process has carried out."""
+        """The plans that this process has applied."""
         self.tasks = tasks
         """The task group for work that ends with the host."""
         self.plugins = ProcessPlugins(plugin_tasks or tasks)
@@ -160,7 +160,7 @@ class Host:
         for name in self.regions_of(principal) or ("",):
             async with self.tenant(principal, name) as tenant:
                 try:
-                    tenant.sealer.open(operation_id)
+                    tenant.handle_signer.verify(operation_id)
                 except UnknownOperationError:
                     continue
                 return name

@@ -90,7 +90,7 @@ class Lifespans:
                 lifespan.ready.set()
 
     def close(self) -> None:
-        """Leave all context managers. The task group waits until they have ended, but not for long."""
+        """Leave all context managers. The task group then waits for them, up to a time limit."""
         self._closing.set()
         for lifespan in self._entered.values():
             lifespan.scope.deadline = anyio.current_time() + CLOSE_LIMIT

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SETTLED: Final = 60.0
-"""Seconds after which MAAS shows a machine's change, or there is none."""
+"""Seconds after which a machine's status in MAAS shows whether a change is running."""
 REFUSALS: Final = (OperationRefusedError, InvalidArgumentsError, NotAnsweredError, RefusedByPolicyError)
-"""Errors that usually come before the first change. A tool with several changes may be refused in between."""
+"""Errors that usually occur before the first change. A tool with several changes may be refused between them."""
 MAY_CONTINUE: Final = (MaasError, OperationCancelledError, OperationTimedOutError)
 
 
 async def count_machines(call: ToolCall, following: Callable[[ToolCall], Awaitable[CallResult]]) -> CallResult:
-    """Count the call's machines, pass it on, and note its end.
+    """Count the call's machines, pass the call to the next step, and note its end.
 
     Raises:
         RefusedByPolicyError: The call would exceed a limit. Nothing was sent to MAAS.
@@ -67,15 +67,15 @@ async def count_machines(call: ToolCall, following: Callable[[ToolCall], Awaitab
 
 @contextmanager
 def _logging_errors() -> Iterator[None]:
-    """Log an error of the block: a change that was sent must not look like one that was not."""
+    """Log an error of the block instead of raising it. The caller must learn the outcome of a change that was sent."""
     try:
         yield
     except MaasMcpError as error:
-        logger.warning("The machines of a call stay counted as busy: %s", error.message)
+        logger.warning("The machines of a call are still counted as busy: %s", error.message)
 
 
 def counted_names(call: ToolCall) -> list[str]:
-    """The names under which the call's machines are counted. Those of several regions differ."""
+    """The names under which the call's machines are counted. They contain the region, if there are several."""
     return [_name(call, each) for each in call.effects.machines]
 
 
@@ -107,9 +107,9 @@ async def _count(call: ToolCall, limits: Mapping[str, Limit], store: "UsageStore
 
 
 async def _end_idle(call: ToolCall, limits: Mapping[str, Limit]) -> None:
-    """Note the end of changes that a process has left running, if MAAS no longer works on their machines.
+    """Note the end of changes that a process stopped following, if MAAS no longer works on their machines.
 
-    Only a call that would exceed a limit otherwise takes this request to MAAS.
+    Sends a request to MAAS only if the call would otherwise exceed a limit.
     """
     store, effects = call.host.policy.usage, call.effects
     for kind, limit in limits.items():
@@ -123,7 +123,7 @@ async def _end_idle(call: ToolCall, limits: Mapping[str, Limit]) -> None:
             machines = await call.tenant.maas.machines(id=known) if known else []
             shown = {_name(call, each.system_id): each for each in machines}
             idle = {name for name, machine in shown.items() if machine.status not in AT_WORK}
-            # MAAS does not show deleted machines, and those of a server that was killed while MAAS chose them.
+            # MAAS shows no deleted machines, and none for names that a killed server left before MAAS had chosen.
             old = await store.busy_since(kind, call.host.now() - HOUR)
             absent = {each for each in old if each.startswith(CHOSEN) or (each in own and each not in shown)}
             await store.end([kind], idle | absent)
@@ -132,7 +132,7 @@ async def _end_idle(call: ToolCall, limits: Mapping[str, Limit]) -> None:
 async def _replace_when_chosen(
     call: ToolCall, limits: Mapping[str, Limit], counted: Counted, handle: Handle, store: "UsageStore"
 ) -> None:
-    """Replace the unknown machines of a batch when all are chosen, which may be long after the call's answer."""
+    """Replace the counts of a batch's unknown machines once MAAS has chosen all, even long after the call's answer."""
     over = call.tenant.batches.start_over(handle)
     if over is None:
         await _replace_chosen(call, limits, counted, handle.system_id, store)
@@ -143,7 +143,7 @@ async def _replace_when_chosen(
         try:
             await _replace_chosen(call, limits, counted, handle.system_id, store)
         except MaasError as error:
-            logger.warning("the machines of %s stay counted as unknown ones: %s", handle.system_id, error)
+            logger.warning("The machines of batch %s are still counted as unknown ones: %s", handle.system_id, error)
 
     call.host.run_later(call.principal, call.tenant.region, replace_later)
 
@@ -151,7 +151,7 @@ async def _replace_when_chosen(
 async def _replace_chosen(
     call: ToolCall, limits: Mapping[str, Limit], counted: Counted, agent_name: str, store: "UsageStore"
 ) -> None:
-    """Count the machines that MAAS chose for a batch, in the place of those that were still unknown."""
+    """Count the machines that MAAS chose for a batch, instead of the unknown ones."""
     machines = await call.tenant.maas.machines(agent_name=agent_name)
     await store.forget(counted)
     unlimited = dict.fromkeys(limits, Limit())

@@ -34,7 +34,7 @@ async def start_and_follow(call: ToolCall) -> CallResult:
     if not isinstance(operation, LongRunning):
         raise TypeError(f"{operation.name} is not a long-running operation")
     # Both may fail, so they run before the start. An operation without an id could not be followed again.
-    sealer = tenant.sealer
+    signer = tenant.handle_signer
     arguments, nonce = await _fill_in(call, operation, call.user)
     if call.rehearsal is not None:
         return await _rehearse(call, operation, arguments, call.rehearsal)
@@ -54,7 +54,7 @@ async def start_and_follow(call: ToolCall) -> CallResult:
     with call.running.following(operation.name, subject), following(call.host.instruments, part):
         status = await engine.run(operation, arguments, call.progress, call.cancellation, **options)
     _keep_starting(call, operation, status.handle)
-    return operation_result(operation, status, sealer.seal(status.handle), warnings)
+    return operation_result(operation, status, signer.sign(status.handle), warnings)
 
 
 def _keep_starting(call: ToolCall, operation: LongRunning[Any, Any], handle: Handle) -> None:
@@ -79,9 +79,9 @@ async def start_when_answered(call: ToolCall) -> CallResult:
     await tenant.plugins.open(operation)
     prepared = await engine.prepare(operation, call.arguments, call.progress, call.cancellation)
     if isinstance(prepared, OperationStatus):
-        return operation_result(operation, prepared, tenant.sealer.seal(prepared.handle))
+        return operation_result(operation, prepared, tenant.handle_signer.sign(prepared.handle))
     handle, principal = prepared.subject.handle, call.principal.name
-    operation_id = tenant.sealer.seal(handle)
+    operation_id = tenant.handle_signer.sign(handle)
     tier = Tier.DESTROY if call.judgement is None else call.judgement.call.tier
     waiting = call.host.waiting.add(principal, operation_id, call.user, handle.started, tier)
 
@@ -118,7 +118,7 @@ async def _rehearse(
             raise RehearsedError
         found = await tenant.engine.rehearse(operation, arguments, *services)
     if isinstance(found, OperationStatus):
-        return operation_result(operation, found, tenant.sealer.seal(found.handle))
+        return operation_result(operation, found, tenant.handle_signer.sign(found.handle))
     rehearsal.warnings += found
     raise RehearsedError
 
@@ -127,16 +127,16 @@ async def _check_unused(tenant: Tenant, batch: str) -> None:
     """Check that no process has started a planned batch, whose name is part of the plan.
 
     Raises:
-        PlanRefusedError: One has.
+        PlanRefusedError: A process has started it.
     """
     if await tenant.maas.machines(agent_name=batch):
-        raise PlanRefusedError("The plan was carried out already.")
+        raise PlanRefusedError("The plan was already applied.")
 
 
 async def _fill_in(call: ToolCall, operation: LongRunning[Any, Any], asker: Asker) -> tuple[BaseModel, bytes]:
-    """The arguments, filled in with the user's answers, and the nonce of the plan that is carried out, if any.
+    """The arguments, filled in with the user's answers, and the nonce of the plan that is applied, if any.
 
-    From then on, nothing can be asked.
+    Afterwards, the call cannot ask any more.
     """
     arguments = await _ask_for_arguments(call, operation, asker)
     approval = call.approval
@@ -161,8 +161,8 @@ async def _ask_for_arguments(call: ToolCall, operation: LongRunning[Any, Any], a
 
     async def refuse(_change: ChangeRequest) -> None:
         raise PluginError(
-            f"{operation.name} changes something in MAAS before it starts, which is a bug in the plugin. "
-            "`fill_in` may only read."
+            f"{operation.name}.fill_in changes something in MAAS, which is a bug in the plugin. Expected it only to "
+            "read."
         )
 
     ctx: ToolContext[Any, Any] = ToolContext(
@@ -177,7 +177,7 @@ async def _ask_for_arguments(call: ToolCall, operation: LongRunning[Any, Any], a
     if not isinstance(arguments, operation.arguments):
         raise PluginError(
             f"{operation.name}.fill_in returned {kind_of(arguments)}, which is a bug in the plugin. "
-            f"Expected the arguments. Return `args` or a copy: `args.model_copy(update=…)`."
+            f"Expected the arguments: return `args` or a copy, `args.model_copy(update=…)`."
         )
     return arguments
 

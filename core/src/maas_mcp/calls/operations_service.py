@@ -192,13 +192,13 @@ class OperationsService:
         return on_machine and status.handle.system_id not in listing.hostnames
 
     def _listed(self, status: OperationStatus[Any], listing: OperationListing) -> ListedOperation:
-        sealer, handle = self._tenant.sealer, status.handle
+        signer, handle = self._tenant.handle_signer, status.handle
         batch = listing.parts.get(handle.system_id)
         return ListedOperation(
             **dict(self._report(self._call.host.operations[handle.operation], status)),
             operation=handle.operation,
             hostname=listing.hostnames.get(handle.system_id),
-            part_of=None if batch is None else sealer.seal(batch),
+            part_of=None if batch is None else signer.sign(batch),
         )
 
     async def _follow(self, operation_id: str, wait: float | None) -> OperationReport:
@@ -218,7 +218,7 @@ class OperationsService:
         return self._report(operation, status)
 
     def _report(self, operation: LongRunning[Any, Any], status: OperationStatus[Any]) -> OperationReport:
-        return report(operation, status, self._tenant.sealer, self._call.served.tools)
+        return report(operation, status, self._tenant.handle_signer, self._call.served.tools)
 
     def _open(self, operation_id: str) -> tuple[LongRunning[Any, Any], Handle]:
         """The operation of an id.
@@ -226,7 +226,7 @@ class OperationsService:
         Raises:
             UnknownOperationError: The caller has no such operation.
         """
-        handle = self._tenant.sealer.open(operation_id)
+        handle = self._tenant.handle_signer.verify(operation_id)
         operation = self._call.host.operations.get(handle.operation)
         if operation is None:
             raise UnknownOperationError

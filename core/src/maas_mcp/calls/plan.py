@@ -1,4 +1,4 @@
-"""The plan of a call: what it would request of which machines, and the id that carries it out."""
+"""The plan of a call: its machines, the requests that it would send to MAAS, and the id by which it is applied."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -25,7 +25,7 @@ class PlannedMachine(BaseModel, defer_build=True):
     disks: str | None = Field(description="Null if the call destroys nothing.")
 
     def line(self) -> str:
-        """One line for people."""
+        """The machine in one line."""
         parts = [
             f"{self.hostname} ({self.system_id})",
             self.status_name,
@@ -46,14 +46,14 @@ class PlannedRequest(BaseModel, defer_build=True):
     parameters: dict[str, list[str]] = Field(description="Values by name. Secrets are `***`.")
 
     def line(self) -> str:
-        """One line for people."""
+        """The request in one line."""
         op = "" if self.op is None else f"?op={self.op}"
         shown = ", ".join(f"{name}={','.join(values)}" for name, values in self.parameters.items())
         return f"{self.method} {self.path}{op}{f' with {shown}' if shown else ''}"
 
 
 class Plan(BaseModel, defer_build=True):
-    """What a call would do, and the id that carries it out."""
+    """The changes that a call would make, and the id by which the plan is applied."""
 
     tool: str
     plan_id: str | None = Field(description="Null if nothing would be sent to MAAS.")
@@ -61,14 +61,14 @@ class Plan(BaseModel, defer_build=True):
     machines: list[PlannedMachine]
     more_machines: int = Field(description="Machines that are not listed.")
     requests: list[PlannedRequest] = Field(
-        description="The first request for each machine. Further ones depend on MAAS's answers."
+        description="The first request for each machine. Later ones depend on MAAS's responses."
     )
     cost: str = Field(description="How long it takes, and what is lost.")
     policy: list[str] = Field(description="Response of each rule of the site's policy.")
     warnings: list[str]
 
     def text(self) -> str:
-        """The plan for people and models."""
+        """The plan as text."""
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
@@ -81,11 +81,11 @@ class Plan(BaseModel, defer_build=True):
         yield from _section("Policy of this server:", self.policy)
         yield from (f"Warning: {each}" for each in self.warnings)
         if self.plan_id is None:
-            yield "Nothing would be sent to MAAS, so there is nothing to carry out."
+            yield "Nothing would be sent to MAAS, so there is nothing to apply."
         else:
             yield (
-                f"To carry it out within {self.valid_for // 60} minutes, call {self.tool} with the same arguments and "
-                f"plan_id={self.plan_id} instead of plan. It is refused if a machine has changed by then."
+                f"To apply this plan within {self.valid_for // 60} minutes, call {self.tool} with the same arguments "
+                f"and plan_id={self.plan_id} instead of plan. The call is refused if a machine has changed by then."
             )
 
 

@@ -1,4 +1,4 @@
-"""Plan ids: what a plan would do and to which machines, as a signed text that any process with the secret can check.
+"""Plan ids: each is a plan as a signed text, which any process with the secret can verify.
 
     AGpy…9Q.Zl0mJ3xH0cS2yQ9dVb1wAg
     body    signature
@@ -23,7 +23,7 @@ from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.operations.signing import Signer, decode, derive_keys, digest, encode
 
 LIFETIME: Final = 600
-"""Seconds for which a plan can be carried out."""
+"""Seconds for which a plan can be applied."""
 NONCE_BYTES: Final = 5
 DIGEST_BYTES: Final = 12
 """Nobody can guess secret arguments from their digest, because it is keyed."""
@@ -33,11 +33,11 @@ MAX_LENGTH: Final = 16_384
 MAX_BODY: Final = 262_144
 """Maximum bytes of the decompressed states of machines."""
 PURPOSE: Final = b"maas-mcp: plans"
-"""Derives the keys, so that no plan can pass for an operation id."""
+"""Derives the keys, so that no plan id can pass for an operation id."""
 
 _HEAD: Final = struct.Struct(f">?I{NONCE_BYTES}s{MAKER_BYTES}s{DIGEST_BYTES}s")
 _FREQUENT: Final = b'["maas_release_machine",[["","admin",false,"default","default"],6,4,10,null'
-"""Texts that most bodies contain, so that they compress well."""
+"""Texts that most bodies contain. With them, the bodies compress well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +63,17 @@ def machine_states(machines: Iterable[Machine]) -> list[MachineState]:
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
+class PlanUser:
     """The user who makes or applies a plan."""
 
     access: str
-    """The principal, and the MAAS user by its API key. The plans of others are unknown to this user."""
+    """The principal, and the MAAS user by its API key. The plans of other principals and users are unknown to it."""
     person: str
-    """The name that distinguishes persons, if another person must apply the plan."""
+    """The name by which persons are distinguished if another person must apply the plan."""
 
 
 @dataclass(frozen=True, slots=True)
-class SealedPlan:
+class VerifiedPlan:
     """A verified plan."""
 
     tool: str
@@ -93,17 +93,18 @@ class SealedPlan:
         """Whether the plan was made with these arguments."""
         return secrets.compare_digest(_digest_of(arguments, self.key), self.arguments_digest)
 
-    def is_of_user(self, maker: Maker) -> bool:
+    def was_made_by(self, user: PlanUser) -> bool:
         """Whether this user made the plan."""
-        own = maker.person if self.second_person else maker.access
+        own = user.person if self.second_person else user.access
         return secrets.compare_digest(_digest_of_maker(own, self.key, self.second_person), self.maker_digest)
 
 
-class PlanSealer:
-    """Makes plan ids, and verifies them.
+class PlanSigner:
+    """Signs and verifies plan ids.
 
     Args:
-        secrets: The secrets shared by all processes that carry out each other's plans.
+        secrets: The secrets shared by all processes that apply each other's plans. The first one signs, and all of them
+            verify.
         region: The URL of the region.
         now: Returns the time in seconds since 1970.
     """
@@ -113,12 +114,12 @@ class PlanSealer:
         self._signer = Signer(self._keys, region)
         self._now = now
 
-    def seal(
+    def sign(
         self,
         tool: str,
         arguments: BaseModel,
         machines: Iterable[Machine],
-        maker: Maker,
+        user: PlanUser,
         nonce: bytes,
         *,
         second_person: bool = False,
@@ -129,7 +130,7 @@ class PlanSealer:
             tool: The name of the tool.
             arguments: Its arguments, with their defaults.
             machines: The machines as they are now.
-            maker: The user who makes the plan.
+            user: The user who makes the plan.
             nonce: Makes the plan unique.
             second_person: Whether another person must apply it.
         """
@@ -138,7 +139,7 @@ class PlanSealer:
             second_person,
             int(self._now()) + LIFETIME,
             nonce,
-            _digest_of_maker(maker.person if second_person else maker.access, key, second_person),
+            _digest_of_maker(user.person if second_person else user.access, key, second_person),
             _digest_of(arguments, key),
         )
         states = machine_states(machines)
@@ -146,11 +147,11 @@ class PlanSealer:
         body = encode(head + _compress(json.dumps([tool, rows], separators=(",", ":")).encode()))
         return f"{body}.{self._signer.sign(body)}"
 
-    def open(self, text: str) -> SealedPlan:
-        """Verify and read an id. The plan may be another user's, and it may have expired.
+    def verify(self, text: str) -> VerifiedPlan:
+        """Verify and parse a plan id. The plan may be another user's, and it may have expired.
 
         Raises:
-            PlanRefusedError: It is forged or damaged, or another region's.
+            PlanRefusedError: The id is forged or damaged, or another region's.
         """
         body, _, signature = text[:MAX_LENGTH].rpartition(".")
         key = self._signer.secret_of(body, signature)
@@ -159,7 +160,7 @@ class PlanSealer:
         content = decode(body)
         second_person, expires, nonce, maker, arguments = _HEAD.unpack(content[: _HEAD.size])
         tool, rows = json.loads(_decompress(content[_HEAD.size :]))
-        return SealedPlan(
+        return VerifiedPlan(
             tool,
             expires,
             nonce,
@@ -173,22 +174,22 @@ class PlanSealer:
 
 
 class AppliedPlans:
-    """The plans that this process has carried out. Other processes do not know of them."""
+    """The plans that this process has applied. Other processes do not know of them."""
 
     def __init__(self) -> None:
         self._by_nonce: dict[bytes, tuple[int, object]] = {}
-        """The expiry of each plan, and the call that carried it out."""
+        """The expiry of each plan, and the call that applied it."""
 
-    def claim(self, plan: SealedPlan, call: object) -> None:
-        """Let a call carry out a plan.
+    def claim(self, plan: VerifiedPlan, call: object) -> None:
+        """Let a call apply a plan.
 
         Raises:
-            PlanRefusedError: Another call has carried it out.
+            PlanRefusedError: Another call has applied it.
         """
         earliest = plan.expires - LIFETIME
         self._by_nonce = {nonce: each for nonce, each in self._by_nonce.items() if each[0] >= earliest}
         if self._by_nonce.setdefault(plan.nonce, (plan.expires, call))[1] is not call:
-            raise PlanRefusedError("The plan was carried out already.")
+            raise PlanRefusedError("The plan was already applied.")
 
 
 def new_nonce() -> bytes:

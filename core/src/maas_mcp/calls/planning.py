@@ -1,10 +1,10 @@
-"""Plans a call: it is rehearsed, and the answer is what it would do, with an id that carries it out."""
+"""Plans a call: rehearses it, and returns the changes that it would make, with an id by which they are applied."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from maas_mcp.calls.approval import maker_of
+from maas_mcp.calls.approval import plan_user
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.confirmation import loss
 from maas_mcp.calls.guard import Judgement
@@ -22,8 +22,8 @@ Next = Callable[[ToolCall], Awaitable[CallResult]]
 
 RESPONSES: Final = {
     Verdict.ALLOW: "allowed",
-    Verdict.CONFIRM: "the user is asked, or a plan is needed",
-    Verdict.PLAN: "a plan is needed",
+    Verdict.CONFIRM: "the user must confirm the call, or it needs a plan",
+    Verdict.PLAN: "the call needs a plan",
 }
 
 
@@ -55,7 +55,7 @@ async def rehearse(call: ToolCall, following: Next, rehearsal: Rehearsal) -> Cal
     else:
         if not rehearsal.changes:
             return result
-    return None  # the tool handles the end of its rehearsal as a failure
+    return None  # the tool handled the end of its rehearsal as a failure
 
 
 async def _plan_of(call: ToolCall, rehearsal: Rehearsal, result: CallResult | None) -> Plan:
@@ -69,7 +69,7 @@ async def _plan_of(call: ToolCall, rehearsal: Rehearsal, result: CallResult | No
         warnings.append(said)
     return Plan(
         tool=call.tool.name,
-        plan_id=await _seal(call, judgement, rehearsal) if result is None else None,
+        plan_id=await _sign(call, judgement, rehearsal) if result is None else None,
         valid_for=LIFETIME,
         machines=list(shown),
         more_machines=len(machines) - len(shown),
@@ -80,14 +80,14 @@ async def _plan_of(call: ToolCall, rehearsal: Rehearsal, result: CallResult | No
     )
 
 
-async def _seal(call: ToolCall, judgement: Judgement, rehearsal: Rehearsal) -> str:
-    return call.tenant.plans.seal(
+async def _sign(call: ToolCall, judgement: Judgement, rehearsal: Rehearsal) -> str:
+    return call.tenant.plan_signer.sign(
         call.tool.name,
         call.arguments,
         judgement.call.machines,
-        await maker_of(call),
+        await plan_user(call),
         rehearsal.nonce,
-        # Nobody can distinguish the local user from another person, so a plan of the local user has no second one.
+        # The server cannot distinguish local users, so another person can never apply a plan of the local user.
         second_person=needs_second_person(judgement.findings) and call.principal != LOCAL,
     )
 

@@ -15,9 +15,9 @@ class Scope(StrEnum):
     READ = "maas:read"
     """Calls that change nothing."""
     OPERATE = "maas:operate"
-    """Calls that change machines and lose nothing."""
+    """Calls that change something and lose no workload or data."""
     DESTROY = "maas:destroy"
-    """Calls that lose what runs or lies on a machine."""
+    """Calls that can lose a machine's workload or data."""
 
     @classmethod
     def of(cls, tier: Tier) -> "Scope":
@@ -65,5 +65,5 @@ ANONYMOUS: Final = Principal("(anonymous)", frozenset())
 
 
 def required_scope(tool: AnyTool) -> Scope:
-    """The scope without which no call of a tool is possible. The machines of a call may make it need a higher one."""
+    """The scope that every call of a tool needs. The machines of a call may require a higher one."""
     return Scope.READ if tool.read_only else Scope.OPERATE

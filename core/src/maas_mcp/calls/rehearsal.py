@@ -1,4 +1,4 @@
-"""Rehearses a call: it really runs, up to its first change of each machine, which is recorded and not sent."""
+"""The rehearsal of a call: the call really runs, but its first change of each machine is recorded and not sent."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Rehearsal:
     """The changes that a call would request."""
 
     nonce: bytes = field(default_factory=new_nonce)
-    """Makes the plan unique, and names its batch."""
+    """Makes the plan unique, and gives its batch a name."""
     changes: list[ChangeRequest] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     filled_in: "ToolCall | None" = None
@@ -32,7 +32,7 @@ class Rehearsal:
 
 
 def planned_request(change: ChangeRequest, arguments: BaseModel) -> PlannedRequest:
-    """Describe a change without secrets: those among the arguments, and values with the name of a secret."""
+    """Describe a change. Secret arguments and values with the name of a secret are hidden."""
     secrets = set(secrets_in(arguments))
     parameters: dict[str, list[str]] = {}
     for name, value in change.parameters:

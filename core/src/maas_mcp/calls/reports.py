@@ -17,7 +17,7 @@ from maas_mcp.errors import (
 from maas_mcp.next_step import NextStep
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.operations import ErrorReport, OperationReport, State
-from maas_mcp.operations.handles import Sealer
+from maas_mcp.operations.handles import HandleSigner
 from maas_mcp.operations.next_steps import ABORT_OPERATION
 from maas_mcp.operations.running.results import structured, summary_of
 from maas_mcp.operations.running.status import OperationState, OperationStatus
@@ -39,10 +39,10 @@ class StartReport(BaseModel, defer_build=True):
 
 
 def report(
-    operation: LongRunning[Any, Any], status: OperationStatus[Any], sealer: Sealer, tools: Mapping[str, AnyTool]
+    operation: LongRunning[Any, Any], status: OperationStatus[Any], signer: HandleSigner, tools: Mapping[str, AnyTool]
 ) -> OperationReport:
     """The report of an operation that has succeeded or is running; ``tools`` are the served tools."""
-    operation_id = sealer.seal(status.handle)
+    operation_id = signer.sign(status.handle)
     suggest_get_operation(status, operation_id)
     return OperationReport(
         operation_id=operation_id,

@@ -1,7 +1,7 @@
-"""Checks each change just before it is sent, so that no tool changes a protected machine that it does not name.
+"""Checks each change just before it is sent, so that no tool changes a protected machine.
 
 The chain judges a call by the machines that its tool declares. A tool may declare them wrongly, MAAS may choose a
-machine itself, and a machine may become protected while a call waits. This check sees the requests themselves.
+machine, and a machine may become protected while a call waits. This check judges the requests themselves.
 """
 
 import re
@@ -19,7 +19,7 @@ from maas_mcp.operations.wording import named
 from maas_mcp.policy.protection import protecting_rule
 
 FRESH: Final = 10.0
-"""Seconds after the judgement of a machine in which it is not read again."""
+"""Seconds for which a judged machine is not read again."""
 _MACHINE: Final = re.compile(r"(?:machines|nodes|devices)/([a-z0-9]{1,41})/")
 _ID: Final = re.compile(r"[a-z0-9]{6}")
 _ID_PARAMETERS: Final = frozenset({"machines", "nodes", "system_id", "system_ids", "add", "remove"})
@@ -29,7 +29,7 @@ _LISTED_AT: Final = {"tags": "tags/", "pools": "resourcepools/", "zones": "zones
 
 
 class RequestGuard:
-    """The protection of one user's requests.
+    """Checks the requests of one user by the policy.
 
     Args:
         policy: The policy in effect.
@@ -59,8 +59,7 @@ class RequestGuard:
         if self._policy.mode.reads_only:
             raise RefusedByPolicyError(
                 f"modes.{self._policy.mode_name}",
-                f"This server runs in the mode {self._policy.mode_name}, which allows no change. "
-                "The request was not sent to MAAS.",
+                f"This server's {self._policy.mode_name} mode allows no changes. The request was not sent to MAAS.",
             )
         if not self._policy.rules.protect.protects_any:
             return
@@ -71,7 +70,7 @@ class RequestGuard:
             try:
                 machine = await maas.machine(system_id)
             except MaasNotFoundError:
-                continue  # not a machine, or not the caller's to change: MAAS refuses the request itself
+                continue  # not a machine, or one that the caller cannot see: MAAS refuses the request
             await self._refuse_protected(machine)
             self.note_judged([machine])
 
@@ -83,14 +82,15 @@ class RequestGuard:
             raise RefusedByPolicyError(
                 rule,
                 f"{named(machine)} is protected: {reason}. The request was not sent to MAAS.",
-                hint="No tool changes a protected machine.",
+                hint="No tool may change a protected machine. The operator of this server decides which machines are "
+                "protected.",
             )
 
     async def constrain(self, maas: MaasClient, form: Mapping[str, FormValue]) -> Mapping[str, FormValue]:
         """Add constraints to an allocation, so that MAAS chooses no protected machine.
 
-        MAAS has constraints against tags, pools and zones, and refuses unknown names in them. It has none against
-        hostnames, so that a dry run shows which machine it would choose.
+        MAAS has constraints that exclude tags, pools and zones, and rejects unknown names in them. It has none that
+        excludes hostnames, so a dry run shows the machine that it would choose.
 
         Raises:
             RefusedByPolicyError: MAAS would choose a machine with a protected hostname.
@@ -104,7 +104,7 @@ class RequestGuard:
             answer = await maas.post_op(*ALLOCATE, **{**constrained, "dry_run": True})
             chosen = Machine.model_validate(answer)
             await self._refuse_protected(chosen)
-            constrained["system_id"] = chosen.system_id  # or MAAS might choose another one by now
+            constrained["system_id"] = chosen.system_id  # otherwise MAAS might choose another one now
         return constrained
 
 
@@ -114,7 +114,7 @@ def _names(value: FormValue) -> list[str]:
 
 
 async def _existing(maas: MaasClient, path: str, names: Collection[str]) -> list[str]:
-    """Those of the names that MAAS knows. Nothing is read if there are none."""
+    """The names that MAAS knows. Sends no request if ``names`` is empty."""
     if not names:
         return []
     listed = await maas.get(path)

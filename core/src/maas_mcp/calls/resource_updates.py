@@ -1,4 +1,4 @@
-"""Announces updated resources to the subscriptions of the principal that may see them, and to no other."""
+"""Announces updated resources to the subscriptions of the principal that may see them, and to no others."""
 
 import logging
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""The tools that a request can use, and the reason for each other one."""
+"""The tools that a request can use, and the reason why each other tool is left out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,25 +11,25 @@ from maas_mcp.policy.judgement import Finding
 from maas_mcp.policy.selection import LoadedTool, RequestSelection, Selection, refusals
 
 MAX_KEPT: Final = 64
-"""Maximum selections whose result is kept. Clients choose them."""
+"""Maximum selections whose result is cached. Clients choose them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
     """The tools that a request can use.
 
-    A call that is not the call of a tool by its name, such as the read of a resource, is no part of it.
+    Requests that do not call a tool by its name, such as the read of a resource, are not part of it.
     """
 
     tools: Mapping[str, AnyTool]
     """The tools by name, in the order in which clients see them."""
     refused: Mapping[str, Finding] = field(default_factory=dict)
-    """The reason for each other loaded tool."""
+    """The loaded tools that are left out, each with the reason."""
     request: RequestSelection = field(default_factory=RequestSelection)
-    """The narrowing by the request itself."""
+    """The selection by the request itself."""
 
     def refusal(self, name: str, *, changes: bool) -> Finding | None:
-        """Why a call is refused before its machines are read; ``None`` if it is not.
+        """Why a call is refused before its machines are read; ``None`` if it is allowed so far.
 
         Args:
             name: The name of the tool.
@@ -38,12 +38,12 @@ class Served:
         return self.refused.get(name) or (self.request.change_refusal(name) if changes else None)
 
     def including(self, name: str) -> Self:
-        """The same, with one more tool, for a request that passes through the chain as a call of it."""
+        """The same with one more tool, as which another request passes through the chain."""
         return replace(self, refused={each: why for each, why in self.refused.items() if each != name})
 
 
 class Serving:
-    """All loaded tools, and the selections of them.
+    """All loaded tools, and the selections that apply to them.
 
     Args:
         tools: All loaded tools, by name, in the order in which clients see them.
@@ -63,7 +63,7 @@ class Serving:
         self._loaded = {name: LoadedTool(tool, toolsets.get(name, tool.toolset)) for name, tool in tools.items()}
         self._site = tuple(site)
         self.select = lru_cache(MAX_KEPT)(self._select)
-        """Return the tools that remain after further selections."""
+        """Return the tools that remain after the site's and further selections."""
 
     def names_in(self, toolset: str) -> list[str]:
         """The names of all tools of a toolset."""

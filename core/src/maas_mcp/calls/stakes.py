@@ -1,4 +1,4 @@
-"""Describes the machines that a call changes, with their disks if the call may destroy something."""
+"""Describes the machines that a call changes, and their disks if the call may destroy something."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,13 +12,13 @@ from maas_mcp.maas.models import Machine
 from maas_mcp.machine_text import quoted
 
 MAX_NAMED: Final = 20
-"""Machines that a plan or a question describes. A longer question would not be read."""
+"""Maximum machines that a plan or a question describes. Users would not read a longer question."""
 
 
 async def describe_machines(
     maas: MaasClient, machines: Sequence[Machine], *, with_disks: bool
 ) -> Sequence[PlannedMachine]:
-    """Describe the first machines, each with its disks if something on them may be lost."""
+    """Describe the first :data:`MAX_NAMED` machines, with their disks if ``with_disks``."""
     shown = machines[:MAX_NAMED]
     disks: dict[str, str] = {}
 
@@ -45,18 +45,23 @@ async def describe_machines(
 
 
 async def _disks(maas: MaasClient, machine: Machine) -> str:
-    """The machine's disks. The machine is described even if MAAS does not list them."""
+    """The machine's disks; their total size if MAAS does not list them."""
     try:
         devices = await maas.get(f"nodes/{machine.system_id}/blockdevices/")
     except MaasMcpError:
-        return f"its disks ({machine.storage / 1000:.0f} GB)"
+        return _all_disks(machine)
     disks = [each for each in devices if isinstance(each, dict)] if isinstance(devices, list) else []
     named = [_disk(each) for each in disks if each.get("type") != "virtual"]
-    return ", ".join(named) or f"its disks ({machine.storage / 1000:.0f} GB)"
+    return ", ".join(named) or _all_disks(machine)
+
+
+def _all_disks(machine: Machine) -> str:
+    return f"disks of {machine.storage / 1000:.0f} GB in total"
 
 
 def _disk(device: dict[str, Any]) -> str:
     size = device.get("size")
-    shown = f" {size / 1e9:.0f} GB" if isinstance(size, int | float) else ""
+    shown = f"{size / 1e9:.0f} GB" if isinstance(size, int | float) else ""
     name, model, serial = (quoted(str(device[key])) if device.get(key) else "" for key in ("name", "model", "serial"))
-    return f"{name or 'a disk'} ({model or 'unknown model'}{shown}{f', serial {serial}' if serial else ''})"
+    facts = [model or "unknown model", shown, serial and f"serial {serial}"]
+    return f"{name or 'a disk'} ({', '.join(filter(None, facts))})"

@@ -1,4 +1,4 @@
-"""A tenant: one user of MAAS, with a client, an engine and a sealer, each created when a call first needs it."""
+"""A tenant: one user of MAAS. Its client, engine and signers of ids are created when a call first needs them."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +14,7 @@ from maas_mcp.calls.active_policy import ActivePolicy
 from maas_mcp.calls.audited_call import note_start
 from maas_mcp.calls.change_stream import ChangeStream
 from maas_mcp.calls.completing import ChoiceCache
-from maas_mcp.calls.plan_ids import PlanSealer
+from maas_mcp.calls.plan_ids import PlanSigner
 from maas_mcp.calls.plugin_states import PluginStates, ProcessPlugins
 from maas_mcp.calls.reports import end_state
 from maas_mcp.calls.request_guard import RequestGuard
@@ -27,7 +27,7 @@ from maas_mcp.operations.batches.batch import BatchOperation, new_name
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.operation_change import ChangeKind, OperationChange
-from maas_mcp.operations.handles import REGION, Handle, Sealer
+from maas_mcp.operations.handles import REGION, Handle, HandleSigner
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.run_change import RunChange
 from maas_mcp.operations.running.start_requests import StartRequests
@@ -154,22 +154,22 @@ class Tenant:
         return RequestGuard(self._policy, self._username)
 
     @cached_property
-    def sealer(self) -> Sealer:
+    def handle_signer(self) -> HandleSigner:
         """Signs and verifies operation ids for this principal and MAAS user.
 
         Raises:
             SettingsError: There is no secret, and none can be created.
         """
-        return Sealer(load_secrets(self._settings), self.access, self._now)
+        return HandleSigner(load_secrets(self._settings), self.access, self._now)
 
     @cached_property
-    def plans(self) -> PlanSealer:
-        """Signs and verifies the ids of plans in this region.
+    def plan_signer(self) -> PlanSigner:
+        """Signs and verifies plan ids for this region.
 
         Raises:
             SettingsError: There is no secret, and none can be created.
         """
-        return PlanSealer(load_secrets(self._settings), self._access().api_url, self._now)
+        return PlanSigner(load_secrets(self._settings), self._access().api_url, self._now)
 
     @property
     def access(self) -> str:
@@ -254,7 +254,7 @@ class Tenant:
             return
         handle, ended = change.handle, change.kind is ChangeKind.ENDED
         ended_as = end_state(change.error) if change.error is not None else "succeeded"
-        operation_id = self.sealer.seal(handle)
+        operation_id = self.handle_signer.sign(handle)
         system_id = None if handle.system_id == REGION else handle.system_id
         self._changes.publish(
             OperationChange(

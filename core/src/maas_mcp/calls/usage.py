@@ -1,4 +1,4 @@
-"""Counts the machines of changing calls for the policy's limits: in this process, or in a file that replicas share."""
+"""Counts the machines that calls change, for the policy's limits: in this process, or in a file that replicas share."""
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -14,7 +14,7 @@ from maas_mcp.errors import RefusedByPolicyError
 from maas_mcp.policy.limits import CHOSEN, HOUR, Counted, Exceeded, Limit, Usage, exceeded
 
 BUSY_TIMEOUT: Final = 10.0
-"""Seconds to wait for another process that counts."""
+"""Seconds to wait while another process uses the file."""
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS usage (
     kind TEXT NOT NULL, machine TEXT NOT NULL, at REAL NOT NULL, busy INTEGER NOT NULL, PRIMARY KEY (kind, machine)
@@ -28,9 +28,9 @@ ResultT = TypeVar("ResultT")
 
 
 class UsageStore:
-    """The machines of each kind of change in the last hour, and those on which one is running.
+    """The machines of each kind of change in the last hour, and those on which a change is running.
 
-    Every method raises a ``RefusedByPolicyError`` if the file cannot be used: uncounted changes are not made.
+    Every method raises a ``RefusedByPolicyError`` if the file cannot be used, because no change may go uncounted.
 
     Args:
         path: The file, or ``None`` for this process alone.
@@ -54,7 +54,7 @@ class UsageStore:
         return await self._run(lambda: {kind: self._usage(kind, now) for kind in kinds})
 
     async def busy_since(self, kind: str, before: float) -> frozenset[str]:
-        """Return the machines whose change is running and began before a time."""
+        """Return the machines on which a change is running that started before a time."""
         query = "SELECT machine FROM usage WHERE kind = ? AND busy AND at < ?"
         return await self._run(
             lambda: frozenset(machine for (machine,) in self._database.execute(query, (kind, before)))
@@ -63,7 +63,7 @@ class UsageStore:
     async def count(
         self, limits: Mapping[str, Limit], machines: Iterable[str], now: float, more: int = 0
     ) -> Counted | Exceeded:
-        """Count the machines of a call, unless it would exceed a limit. No other process counts in between.
+        """Count the machines of a call, unless it would exceed a limit. The check and the count are atomic.
 
         Args:
             limits: The limits that count the call, by kind.
@@ -119,7 +119,7 @@ class UsageStore:
         self._database.execute("COMMIT")
 
     async def _run(self, work: Callable[[], ResultT]) -> ResultT:
-        """Run the work: in memory at once, and in a thread for a file, which another process may have locked."""
+        """Run the work: at once in memory, or in a thread for a file, which another process may have locked."""
         with self._explaining():
             if self._path is None:
                 return work()
@@ -131,11 +131,11 @@ class UsageStore:
         try:
             yield
         except sqlite3.Error as error:
-            problem = f"{self._path}, in which the machines of calls are counted, cannot be used: {error}"
+            problem = f"The usage file {self._path}, which counts machines for the limits, cannot be used: {error}"
         else:
             return
         raise RefusedByPolicyError(
             "usage_file",
             f"{problem}. Nothing was sent to MAAS.",
-            hint="The operator of this server can correct usage_file in its policy.",
+            hint="The operator of this server can correct usage_file in its policy. Tools that only read still work.",
         )

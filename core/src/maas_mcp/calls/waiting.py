@@ -1,7 +1,7 @@
-"""Operations that wait for answers before they start, although their clients have their ids already.
+"""Operations that wait for answers before they start, although their clients already have their ids.
 
-A client with tasks may get a task whose question the user answers later. Until then nothing was sent to MAAS, so that
-only this process knows of it: after a restart, the task shows that its operation never started.
+A client that supports tasks may get a task whose question the user answers later. Until then nothing is sent to MAAS,
+and only this process knows the operation. After a restart, the task shows that its operation never started.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,20 +15,20 @@ from maas_mcp.operations.declaring.questions import Asker, ClientRequest, Questi
 from maas_mcp.policy.tiers import Tier
 
 ANSWER_LIMIT: Final = 3600.0
-"""Seconds until a question is not answered any more. No answer means no."""
+"""Seconds to wait for an answer. No answer means no."""
 MAX_WAITING: Final = 32
-"""Operations of one principal that wait at the same time."""
+"""Maximum operations of one principal that wait at the same time."""
 MAX_ENDED: Final = 32
-"""Operations of one principal whose start failed, and for which the reason is kept."""
+"""Maximum operations of one principal whose start failed and whose reason is kept."""
 
 
 class WaitingOperation:
     """The questions of one operation before its start, and their answers.
 
     Args:
-        client: The client's abilities.
+        client: Shows which questions the client can ask.
         started: The time in the operation's id, in seconds since 1970 (UTC).
-        tier: The tier of the call, whose scope an answer needs as well.
+        tier: The tier of the call. An answer needs its scope, too.
     """
 
     def __init__(self, client: Asker, started: int, tier: Tier = Tier.DESTROY) -> None:
@@ -86,7 +86,7 @@ class WaitingOperation:
 
         Args:
             key: The request's key.
-            read: Reads the answer; ``None`` if it does not fit, so that the request is made again.
+            read: Reads the answer; ``None`` if it does not fit the question, which is then asked again.
         """
         request = self.pending.pop(key, None)
         if request is None:
@@ -125,11 +125,14 @@ class WaitingOperations:
         mine = [each for (name, _), each in self._by_id.items() if name == principal and each.error is None]
         if len(mine) >= MAX_WAITING:
             raise OperationRefusedError(
-                f"{MAX_WAITING} operations wait for your answers already. Answer or cancel one of them first."
+                f"{MAX_WAITING} operations already wait for the user's answers.",
+                hint="Answer or cancel one of them first.",
             )
         before = self.find(principal, operation_id)
         if before is not None and before.error is None:
-            raise OperationRefusedError("This operation waits for your answer already. Answer or cancel it first.")
+            raise OperationRefusedError(
+                "This operation already waits for the user's answer.", hint="Answer or cancel it first."
+            )
         waiting = self._by_id[principal, operation_id] = WaitingOperation(client, started, tier)
         ended = [key for key, each in self._by_id.items() if key[0] == principal and each.error is not None]
         for key in ended[: max(0, len(ended) - MAX_ENDED)]:

@@ -30,14 +30,14 @@ class _LazyGroup(click.Group):
 
     COMMANDS: ClassVar = MappingProxyType(
         {
-            "audit": "Verify the record of the calls that change something.",
+            "audit": "Verify the audit: the record of the calls that change something.",
             "call": "Call one of the server's tools and show its progress.",
             "demo": "Demonstrate maas-mcp on a simulated MAAS region.",
             "doctor": "Check that maas-mcp is ready to use.",
             "login": "Log in to a MAAS region, or store the API key of an HTTP principal.",
             "logout": "Remove your login to a MAAS region, or the API key of a principal.",
             "plugins": "List the installed plugins with their tools and skills.",
-            "policy": "Show the policy of the server, and explain its response to a call.",
+            "policy": "Show the server's policy, and explain its response to a call.",
             "serve": "Serve MCP over stdin and stdout for one client, or over HTTP for many clients.",
             "simulate": "Run a simulated MAAS region.",
             "token": "Create, list and revoke the tokens of HTTP clients.",
@@ -101,8 +101,8 @@ def main() -> None:
 
     Lets an assistant deploy, commission and release physical machines, and shows progress from MAAS's own events.
 
-    Try `maas-mcp demo` first: it needs no MAAS region. `maas-mcp doctor` checks your settings and your region. MCP
-    clients start `maas-mcp serve`. Set at least MAAS_URL and MAAS_API_KEY, as environment variables or in the TOML file
-    that MAAS_MCP_CONFIG names.
+    Try `maas-mcp demo` first: it needs no MAAS region. Then run `maas-mcp login`, or set MAAS_URL and MAAS_API_KEY as
+    environment variables or in the TOML file at MAAS_MCP_CONFIG. `maas-mcp doctor` checks your settings and your
+    region. MCP clients start `maas-mcp serve`.
     """
     replace_unencodable_characters()

@@ -143,7 +143,7 @@ def _parse_argument(key: str, text: str, schema: Schema) -> Any:
 
 
 def _parse_value(text: str, schema: Schema) -> Any:
-    """Parse ``text`` by the schema. A ``ValueError`` says what was expected."""
+    """Parse ``text`` by the schema. A ``ValueError`` names the expected form."""
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
         return _parse_first_match(text, choices)

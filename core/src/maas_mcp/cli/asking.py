@@ -1,4 +1,4 @@
-"""Asks the user on the terminal what the server asks about a call, such as before it erases disks."""
+"""Asks the user on the terminal the server's questions about a call, such as before it erases disks."""
 
 import os
 import sys
@@ -10,17 +10,17 @@ from mcp.client import ClientRequestContext
 from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 
 MAX_ANSWER: Final = 4096
-"""Bytes of one line that a terminal passes on."""
+"""Maximum bytes of a line that a terminal passes on."""
 YES: Final = frozenset({"y", "yes"})
 
 
 def can_ask() -> bool:
-    """Whether somebody can answer: questions and answers need a terminal."""
+    """Whether a user can answer: questions and answers need a terminal."""
     return sys.platform != "win32" and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 class TerminalAsker:
-    """Answers the server's questions with what the user types.
+    """Shows the server's questions, and answers them with the text that the user types.
 
     Args:
         show: Shows a line.
@@ -32,7 +32,7 @@ class TerminalAsker:
         self._pause = pause
 
     async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG002
-        """Ask for each field of the server's form. An empty answer declines, and so does the end of the input."""
+        """Ask for each field of the server's form. An empty answer and the end of the input decline."""
         if not isinstance(params, ElicitRequestFormParams):
             return ElicitResult(action="decline")
         self._pause()
@@ -49,7 +49,7 @@ class TerminalAsker:
         import termios  # noqa: PLC0415 - missing on Windows
 
         terminal = sys.stdin.fileno()
-        termios.tcflush(terminal, termios.TCIFLUSH)  # text that was typed before the question is no answer to it
+        termios.tcflush(terminal, termios.TCIFLUSH)  # text that was typed before the question does not answer it
         print(prompt, end=" ", file=sys.stderr, flush=True)  # noqa: T201 - a prompt has no line break
         await anyio.wait_readable(terminal)
         return os.read(terminal, MAX_ANSWER).decode(errors="replace").strip()

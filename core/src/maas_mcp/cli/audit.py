@@ -23,9 +23,9 @@ def _parse_head(_ctx: click.Context, _param: click.Parameter, value: str | None)
 
 @click.group("audit", epilog=EXIT_CODES)
 def command() -> None:
-    """Verify the record of the calls that change something.
+    """Verify the audit: the record of the calls that change something.
 
-    MAAS_MCP_AUDIT names the file.
+    MAAS_MCP_AUDIT is the path of the audit file.
     """
 
 
@@ -35,14 +35,14 @@ def command() -> None:
     "--head",
     callback=_parse_head,
     metavar="SEQ:HASH",
-    help="A head that an earlier run printed and that you stored elsewhere. The files must contain its line. "
-    "By default only the head file is compared.",
+    help="A head that an earlier run printed and you stored elsewhere. The files must contain its line. By default, "
+    "they are compared with the head file only.",
 )
 def verify_files(files: tuple[Path, ...], head: Head | None) -> None:
-    """Verify the chain of the audit, and print its head.
+    """Verify the audit, and print its head.
 
-    Pass the current FILE and the rotated ones, in any order; by default the file of the settings. Names the first line
-    that was changed, removed or moved, and exits with 1.
+    Pass the current FILE and the rotated ones, in any order. By default, verifies the file at MAAS_MCP_AUDIT. If a line
+    was changed, removed or moved, prints the first one and exits with 1.
     """
     current, paths = _current(files)
     recorded = _recorded_head(current)
@@ -60,13 +60,15 @@ def verify_files(files: tuple[Path, ...], head: Head | None) -> None:
 
 
 def _current(files: tuple[Path, ...]) -> tuple[Path, list[Path]]:
-    """Return the file that is not rotated, and all files to verify. A pattern of the shell may match the head file."""
+    """Return the current file, and all files to verify. A glob of the shell may also match the head file."""
     paths = [each for each in files if each.suffix != HEAD_SUFFIX]
     if paths:
         return next((each for each in paths if head_file(each).exists()), paths[0]), paths
     path = audit_path(Settings.load())
     if path is None:
-        raise SettingsError("MAAS_MCP_AUDIT is off, so there is no audit.", hint="Name the files to verify.")
+        raise SettingsError(
+            "MAAS_MCP_AUDIT is off, so there is no current audit file.", hint="Pass the files to verify as arguments."
+        )
     return path, [path] if path.exists() else []
 
 
@@ -85,8 +87,9 @@ def _recorded_head(path: Path) -> Head | None:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.", hint="Check its permissions.") from None
     if (head := Head.parse(text)) is None and text:
         raise SettingsError(
-            f"{file} is damaged, so that removed lines at the end cannot be noticed.",
-            hint="Compare with a head that you stored elsewhere: pass `--head`, and name copies of the files.",
+            f"{file} is damaged, so the verification cannot notice lines that were removed at the end.",
+            hint="Verify copies of the audit files without the head file, and pass a head that you stored elsewhere "
+            "with `--head`.",
         )
     return head
 
@@ -99,13 +102,13 @@ def _report(found: Verification, *, has_head: bool) -> None:
     if found.first > 1:
         print_text(f"Numbers 1 to {found.first - 1} are in earlier files, which were not verified.")
     if found.torn:
-        print_text(f"Incomplete lines of killed servers, recorded by the lines after them: {found.torn}.")
+        print_text(f"Incomplete lines of killed servers, which the lines after them record: {found.torn}.")
     if found.torn_end:
         print_text(f"The last line is incomplete ({found.torn_end} bytes). The next line will record it.")
     if found.open_calls:
         numbers = ", ".join(map(str, list(found.open_calls.values())[:10]))
         more = " and more" if len(found.open_calls) > 10 else ""  # noqa: PLR2004 - as above
-        print_text(f"Calls without an outcome, running or of a killed server: numbers {numbers}{more}.")
+        print_text(f"Calls without an outcome, because they are running or their server was killed: {numbers}{more}.")
     if not has_head:
-        print_text("There is no head file, so lines removed at the end are noticed only with `--head`.")
+        print_text("There is no head file. Pass `--head` to notice lines that were removed at the end.")
     print_text(f"Head: {found.head}")

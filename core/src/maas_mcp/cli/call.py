@@ -37,7 +37,7 @@ def command(*, tool: str | None, pairs: tuple[str, ...], listing: bool, as_json:
     """Call one of the server's tools and show its progress.
 
     Starts the MCP server as a client does, with the same settings, and calls TOOL. Without TOOL, lists the tools. The
-    result goes to stdout; progress, messages and errors go to stderr.
+    result goes to stdout. Progress, messages and errors go to stderr.
 
     \b
     maas-mcp call maas_list_machines status=ready,allocated limit=10
@@ -47,8 +47,8 @@ def command(*, tool: str | None, pairs: tuple[str, ...], listing: bool, as_json:
     (or a JSON array), JSON for an object. KEY=@FILE reads the value from a file. Write KEY=@@… for a value that
     starts with @.
 
-    Before a call destroys something, it asks you on a terminal. Elsewhere, pass plan=true first: the call then only
-    shows what it would do, with a plan_id. The same call with plan_id=… instead carries it out.
+    Before a call destroys something, it asks you on a terminal. Elsewhere, pass plan=true first: the call then changes
+    nothing, and shows a plan with its plan_id. The same call with plan_id=… instead of plan=true applies the plan.
 
     Ctrl-C cancels the call. An operation that MAAS has already started continues, unless you pass on_cancel=abort.
     """  # noqa: D301 - \b keeps click from wrapping the paragraph

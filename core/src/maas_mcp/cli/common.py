@@ -115,7 +115,7 @@ def exit_code(error: MaasMcpError) -> int:
 
 
 def show_error(error: MaasMcpError) -> None:
-    """Write an error to stderr: what was wrong, what MAAS said, and what to do."""
+    """Write an error to stderr: its message, MAAS's own words, and what to do."""
     print_text(f"Error: {error.message}", err=True)
     from maas_mcp.operations.wording import maas_words  # noqa: PLC0415 - only errors need it
 

@@ -117,8 +117,8 @@ def check_settings(report: Report, settings: Settings, *, keys_of_principals: bo
     bundle = f"; CA certificates from {', '.join(map(str, bundles))}" if bundles else ""
     report.add(Finding(Mark.PASSED, "Settings", f"{where} {key}{bundle}{f'; settings from {file}' if file else ''}"))
     if ignored := [] if anonymous else ignored_sources(settings):
-        detail = f"{' and '.join(ignored)} is ignored, because an API key of higher precedence is set"
-        report.add(Finding(Mark.WARNING, "Credentials", detail, f"Unset it, or {regions[0].source}."))
+        detail = f"{' and '.join(ignored)} {'is' if len(ignored) == 1 else 'are'} ignored: {regions[0].source} is used"
+        report.add(Finding(Mark.WARNING, "Credentials", detail, "Set only one of these sources of the API key."))
     for name, meant in find_misnamed_variables().items():
         report.add(Finding(Mark.WARNING, "Settings", f"{name} is not a setting", f"Did you mean {meant}?"))
     return regions
@@ -248,7 +248,7 @@ def judge_user(name: str, *, administrator: bool) -> Finding:
 
 
 def check_operations(report: Report, settings: Settings) -> None:
-    """Check the polling strategy, the secret that signs operation ids, and the audit."""
+    """Check the polling strategy, the secret that signs operation ids, and the audit file."""
     try:
         with redirect_stdout_to_stderr():  # the strategy is plugin code, which may print
             chosen_strategy(settings.polling)
@@ -292,7 +292,7 @@ def check_secret(report: Report, settings: Settings) -> None:
 
 
 def check_audit(report: Report, settings: Settings) -> None:
-    """Check whether calls that change something can be recorded."""
+    """Check whether the audit file can be written."""
     path = audit_path(settings)
     if path is None:
         report.add(Finding(Mark.PASSED, "Audit", "off: calls that change something are not recorded"))

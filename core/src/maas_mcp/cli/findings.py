@@ -58,7 +58,9 @@ class Report:
         if self.failed:
             click.echo(f"\n{self.failed} {'check' if self.failed == 1 else 'checks'} failed.")
             return EXIT_FAILURE
-        warnings = f"No check failed, with {self.warnings} {'warning' if self.warnings == 1 else 'warnings'}."
+        warnings = (
+            f"No check failed. There {'is 1 warning' if self.warnings == 1 else f'are {self.warnings} warnings'}."
+        )
         click.echo(f"\n{warnings if self.warnings else 'All checks passed.'}")
         return 0
 

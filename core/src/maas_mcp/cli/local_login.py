@@ -20,7 +20,7 @@ LONGEST_INPUT: Final = 4096
 
 
 def log_in(settings: Settings, *, url: str | None, username: str | None, profile: str | None) -> None:
-    """Log in to a region, and print where the key is.
+    """Log in to a region, and print the place of the key.
 
     Args:
         settings: The settings.
@@ -85,13 +85,13 @@ def read_key(prompt: str) -> ApiKey:
     """Read an API key without showing it.
 
     Raises:
-        SettingsError: There is none on standard input, or it has not the form of a key.
+        SettingsError: There is no key on standard input, or it does not have the form of a key.
     """
     return ApiKey.parse(read_secret(prompt, "a MAAS API key"), "The input")
 
 
 def whose_key(region: RegionAccess, key: ApiKey) -> str:
-    """Ask MAAS for the user of a key. An error says why the key cannot be used.
+    """Return the MAAS user of a key. The error gives the reason if the key cannot be used.
 
     Raises:
         MaasError: MAAS rejects the key, or cannot be reached.

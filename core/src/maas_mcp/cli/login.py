@@ -28,11 +28,11 @@ def command(
 ) -> None:
     """Log in to a MAAS region, or store the API key of an HTTP principal.
 
-    Reads the password or API key from a prompt or from standard input, and checks that MAAS accepts it. The API key is
-    stored in the keyring of the operating system if maas-mcp-core[keyring] is installed, and otherwise in a file that
-    only you can read. `maas-mcp serve` then needs no other settings.
+    Reads the password or API key from a prompt or from standard input, and checks that MAAS accepts it. Stores the API
+    key in the keyring of the operating system if maas-mcp-core[keyring] is installed, and otherwise in a file that only
+    you can read. `maas-mcp serve` then needs no other settings.
 
-    With NAME, the API key of this principal is stored in the vault. MAAS_MCP_VAULT and its key must be set. A running
+    With NAME, stores the API key of this principal in the vault. MAAS_MCP_VAULT and its key must be set. A running
     server uses the key at once.
     """
     settings = Settings.load()

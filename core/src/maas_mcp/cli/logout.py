@@ -17,8 +17,9 @@ from maas_mcp.settings import Settings
 def command(*, name: str | None, profile: str | None, issuer: str | None) -> None:
     """Remove your login to a MAAS region, or the API key of a principal.
 
-    With NAME, removes the key from the vault. A running server refuses the principal at once, and uses your own login
-    until it stops. MAAS still accepts the key: delete it there as well.
+    With NAME, removes the key of this principal from the vault, and a running server refuses the principal at once.
+    Without NAME, removes your own login, which a running server uses until it stops. MAAS still accepts the key: delete
+    it there as well.
     """
     if name is None:
         if issuer is not None:

@@ -31,15 +31,15 @@ EXIT_REFUSED: Final = 3
 
 @click.group("policy", epilog=EXIT_CODES)
 def command() -> None:
-    """Show the policy of the server, and explain its response to a call."""
+    """Show the server's policy, and explain its response to a call."""
 
 
 @command.command("show", epilog=EXIT_CODES)
 @click.option("--mode", help="Show this mode. By default MAAS_MCP_MODE, or standard.")
 def show(*, mode: str | None) -> None:
-    """Show the policy in effect: the modes, the rules, and the served tools by toolset.
+    """Show the policy in effect.
 
-    Needs no MAAS region.
+    Prints the modes, the rules, and the served tools by toolset. Needs no MAAS region.
     """
     with reserve_stdout() as stdout:
         settings, registry = _load(mode)
@@ -59,10 +59,10 @@ def show(*, mode: str | None) -> None:
     help="Judge for a caller with this scope.",
 )
 def explain(*, tool: str, pairs: tuple[str, ...], mode: str | None, scope: str) -> None:
-    """Explain the policy's response to a call, with the rule that decides.
+    """Explain the policy's response to a call.
 
-    Reads the machines that the call names, and sends nothing else to MAAS. The arguments are written as for
-    `maas-mcp call`.
+    Prints the response of each rule, first that of the rule that decides. Reads the machines that the call names, and
+    changes nothing in MAAS. Takes arguments as `maas-mcp call` does.
 
     \b
     maas-mcp policy explain maas_release_machine system_id=4y3h7n erase=true
@@ -84,7 +84,7 @@ def explain(*, tool: str, pairs: tuple[str, ...], mode: str | None, scope: str) 
 
 
 def serving(settings: Settings, registry: Registry) -> "Serving":
-    """The tools of the server, and the selections of them.
+    """The tools of the server, and the selections that apply to them.
 
     Raises:
         SettingsError: The settings name a toolset that does not exist.
@@ -166,7 +166,7 @@ def describe_policy(settings: Settings, tools: "Serving") -> Iterator[str]:
         mode = policy.mode(name)
         yield (
             f"{'>' if name == settings.mode else '-'} mode {name}: operate {mode.operate}, destroy {mode.destroy}"
-            f"{', serves only tools that read' if mode.reads_only else ''}"
+            f"{', serves only tools that cannot change MAAS' if mode.reads_only else ''}"
         )
     rules = policy.model_dump(mode="json", exclude={"modes"})
     limits = {name: policy.limit(name) for name in sorted({*LIMITS, *policy.limits})}

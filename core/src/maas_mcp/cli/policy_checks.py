@@ -51,19 +51,19 @@ def judge_protection(policy: Policy) -> Finding:
     rules = list(_rules(policy))
     if rules:
         return Finding(Mark.PASSED, "Protection", f"machines {'; '.join(rules)}")
-    hint = "Set tags, pools, zones or hostnames in [policy.protect] if some machines must never change."
+    hint = "If some machines must never change, set tags, pools, zones or hostnames in [policy.protect]."
     return Finding(Mark.WARNING, "Protection", "no machine is protected", hint)
 
 
 def _rules(policy: Policy) -> Iterator[str]:
     protect = policy.protect
     parts = {
-        "with a tag of": protect.tags,
-        "in a pool of": protect.pools,
-        "in a zone of": protect.zones,
+        "with the tag": protect.tags,
+        "in the pool": protect.pools,
+        "in the zone": protect.zones,
         "named": protect.hostnames,
     }
-    yield from (f"{words} {', '.join(names)}" for words, names in parts.items() if names)
+    yield from (f"{words} {' or '.join(names)}" for words, names in parts.items() if names)
     if protect.other_owners:
         yield "of other MAAS users"
 
@@ -76,5 +76,5 @@ def judge_permissions(settings: Settings, user: User, served: Iterable[AnyTool])
     shown = ", ".join(names[:MAX_NAMED]) + (f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else "")
     if settings.admin_tools == "hide":
         return Finding(Mark.PASSED, "Permissions", f"hidden, because {user.username} is not an administrator: {shown}")
-    hint = "Use an administrator's API key, or set MAAS_MCP_ADMIN_TOOLS=hide so that models do not try them."
-    return Finding(Mark.PASSED, "Permissions", f"MAAS refuses to {user.username}: {shown}", hint)
+    hint = "Use an administrator's API key, or set MAAS_MCP_ADMIN_TOOLS=hide so that models do not try these tools."
+    return Finding(Mark.PASSED, "Permissions", f"MAAS does not allow {user.username} to use {shown}", hint)

@@ -68,7 +68,7 @@ def command(*, strict_plugins: bool, address: str | None, log_format: str | None
     configure_logging(settings, [] if regions is None else [each.access for each in regions.all])
     gc.set_threshold(*COLLECTION)
     if regions is not None and (ignored := ignored_sources(settings)):
-        logger.warning("%s is ignored: the region comes from %s", " and ".join(ignored), regions.all[0].source)
+        logger.warning("Ignored settings: %s. The region comes from %s", " and ".join(ignored), regions.all[0].source)
     if address is None:
         _serve_stdio(settings, regions, strict=strict_plugins)
     else:
@@ -89,7 +89,7 @@ def _find_regions(settings: Settings, *, http: bool) -> LocalRegions | None:
 
 
 def _hold_hangups() -> None:
-    """Hold back SIGHUP, which would end the process, until the server can reload. It is then delivered."""
+    """Block SIGHUP, which would end the process, until the server can reload. It is then delivered."""
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 

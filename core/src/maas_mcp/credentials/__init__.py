@@ -1,1 +1,1 @@
-"""The regions of the local user: where their URLs and MAAS API keys come from."""
+"""The regions of the local user, with the sources of their URLs and MAAS API keys."""

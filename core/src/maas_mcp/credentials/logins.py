@@ -1,7 +1,7 @@
 """The regions that the local user has logged in to with ``maas-mcp login``.
 
-A file in the state directory has an entry for each. The API key is in the keyring of the operating system if there is
-one, and otherwise in the file, which only its owner can read.
+A file in the state directory has an entry for each login. The API key is in the keyring of the operating system if
+there is one, and otherwise in the file, which only its owner can read.
 """
 
 import json
@@ -44,7 +44,7 @@ class Login:
 
     @property
     def place(self) -> str:
-        """Where the key is, for a message."""
+        """The place of the key, for a message."""
         return "the keyring" if self.key is None else "a file"
 
     def access(self, settings: Settings) -> RegionAccess:
@@ -82,7 +82,7 @@ def read_logins(settings: Settings) -> dict[str, Login]:
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise SettingsError(
-        f"{path}, which holds {CONTENT}, was changed and cannot be read.",
+        f"{path}, which holds {CONTENT}, has an invalid format.",
         hint="Remove it, and log in again: `maas-mcp login`.",
     )
 
@@ -119,10 +119,10 @@ def remove_login(settings: Settings, name: str | None) -> Login:
     """
     known = read_logins(settings)
     if not known:
-        raise SettingsError("You have not logged in to a region.")
+        raise SettingsError("There is no login to remove.")
     if name is None and len(known) > 1:
         raise SettingsError(
-            f"You have logged in to {len(known)} regions: {', '.join(known)}.",
+            f"There are {len(known)} logins: {', '.join(known)}.",
             hint="Choose one with `maas-mcp logout --profile NAME`.",
         )
     login = known.pop(name or next(iter(known)), None)
@@ -143,8 +143,8 @@ def login_name(name: str | None, url: str) -> str:
         return urlsplit(url).hostname or "region"
     if not _NAME.fullmatch(name):
         raise SettingsError(
-            "The name of a login has up to 64 characters without spaces, commas and quotes.",
-            hint="Choose another one with --profile.",
+            "The name of the login is invalid. Expected at most 64 characters, without spaces, commas and quotes.",
+            hint="Choose another name with --profile.",
         )
     return name
 

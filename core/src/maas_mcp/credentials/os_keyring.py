@@ -1,4 +1,4 @@
-"""API keys in the keyring of the operating system, by the optional package ``keyring``."""
+"""API keys in the keyring of the operating system. Needs the optional package ``keyring``."""
 
 import logging
 from typing import Any, Final
@@ -9,11 +9,11 @@ logger = logging.getLogger(__name__)
 
 SERVICE: Final = "maas-mcp"
 RECOMMENDED: Final = 1
-"""The lowest priority of a backend that is safe: those below store passwords as plain text, or not at all."""
+"""The lowest priority of a safe backend. Those below it store passwords as plain text, or not at all."""
 
 
 def store(account: str, key: str) -> bool:
-    """Store a key. Returns whether the keyring exists and gives the key back."""
+    """Store a key. Returns whether there is a keyring, and it returns the key again."""
     try:
         import keyring  # noqa: PLC0415 - an extra, and not imported unless used
     except ModuleNotFoundError:
@@ -37,7 +37,7 @@ def load(account: str) -> str:
     key, problem = _get(account)
     if key is None:
         raise SettingsError(
-            f"The MAAS API key of {account} is in the keyring of the operating system, and {problem}.",
+            f"The MAAS API key of {account} cannot be read from the keyring of the operating system: {problem}.",
             hint="Unlock the keyring, or log in again: `maas-mcp login`.",
         )
     return key
@@ -61,5 +61,5 @@ def _get(account: str) -> tuple[str | None, str]:
     try:
         key: Any = keyring.get_password(SERVICE, account)
     except Exception as error:  # noqa: BLE001 - as above
-        return None, f"the keyring cannot be read ({type(error).__name__})"
-    return key, "the keyring does not have it"
+        return None, f"the keyring failed ({type(error).__name__})"
+    return key, "the keyring has no such key"

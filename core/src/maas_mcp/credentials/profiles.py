@@ -17,7 +17,7 @@ from maas_mcp.setting_types import expand_user
 from maas_mcp.settings import Settings
 
 DATABASES: Final = ("~/.maascli.db", "~/snap/maas/current/.maascli.db")
-"""Where the MAAS CLI keeps its profiles: as a package, and as a snap, whose home directory is another."""
+"""Files in which the MAAS CLI stores its profiles: as a package, and as a snap, which has another home directory."""
 CERTIFICATES: Final = "~/.maascli.certs"
 CONTENT: Final = "the API keys of the MAAS CLI"
 
@@ -92,5 +92,5 @@ def _select(path: Path, query: str, *values: str) -> list[tuple[Any, ...]]:
             return database.execute(query, values).fetchall()
     except sqlite3.Error as error:
         raise SettingsError(
-            f"{path} has no profiles of the MAAS CLI that can be read: {error}.", hint="`maas list` shows the profiles."
+            f"The profiles of the MAAS CLI in {path} cannot be read: {error}.", hint="Check them with `maas list`."
         ) from None

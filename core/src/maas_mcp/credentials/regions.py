@@ -5,7 +5,7 @@
 3. ``MAAS_MCP_PROFILES``: logins and profiles of the MAAS CLI by name, each of them a region.
 4. All logins of ``maas-mcp login``, each of them a region; with ``MAAS_URL``, only those to this URL.
 
-Principals over HTTP do not use this: each has a key of its own, for the region of ``MAAS_URL``.
+Principals over HTTP do not use these sources: each has a key of its own, for the region of ``MAAS_URL``.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from maas_mcp.settings import Settings, variable_name
 
 KEY_FILE_CONTENT: Final = "the MAAS API key"
 LONGEST_KEY: Final = 4096
-"""Bytes. A longer file is probably another one."""
+"""Bytes. A longer file is probably not a key file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class LocalRegion:
     """The name of the profile or login; empty for the region of ``MAAS_URL``."""
     access: RegionAccess
     source: str
-    """Where the API key comes from, for a message."""
+    """The source of the API key, for a message."""
 
 
 class LocalRegions:
@@ -51,7 +51,7 @@ class LocalRegions:
         """All regions, at least one.
 
         Raises:
-            SettingsError: There is none, or one of them cannot be used. The message says what was looked for.
+            SettingsError: There is none, or one of them cannot be used. The message names the sources.
         """
         return find_regions(self._settings)
 
@@ -59,7 +59,7 @@ class LocalRegions:
     def names(self) -> tuple[str, ...]:
         """The names by which calls choose a region; empty without a choice.
 
-        No error is raised here: a call that needs a region gets it.
+        Raises no error. A call that needs a region gets it.
         """
         try:
             found = self.all
@@ -122,7 +122,9 @@ def _named(name: str, logins: dict[str, Login], settings: Settings) -> LocalRegi
     if path is not None and access is not None:
         return LocalRegion(name, access, f"the profile {name} of the MAAS CLI in {path}")
     known = [*logins, *(profile_names(path) if path else ())]
-    expected = f"Expected one of {', '.join(dict.fromkeys(known))}." if known else "There are none."
+    expected = (
+        f"Expected one of {', '.join(dict.fromkeys(known))}." if known else "There are no logins and no profiles."
+    )
     raise SettingsError(
         f"MAAS_MCP_PROFILES names {name}, which is neither a login of `maas-mcp login` nor a profile of the MAAS CLI. "
         f"{expected}",
@@ -141,22 +143,24 @@ def _matching(settings: Settings) -> Iterator[Login]:
 
 
 def _no_region(settings: Settings) -> SettingsError:
-    """Create the error for a user without a region. It says what was looked for."""
+    """Create the error for a user without a region. It names the sources."""
     try:
         settings.require_region()
     except SettingsError as error:
         missing = error
     to_url = f" to {api_url(settings.maas_url, allow_http=True)}" if settings.maas_url else ""
-    looked = [f"Nor is MAAS_API_KEY_FILE or MAAS_MCP_PROFILES, and {logins_file(settings)} has no login{to_url}."]
+    others = [
+        f"MAAS_API_KEY_FILE and MAAS_MCP_PROFILES are not set either. {logins_file(settings)} has no login{to_url}."
+    ]
     if names := _offered_profiles():
-        looked.append(f"The MAAS CLI has the profiles {', '.join(names)}: choose with MAAS_MCP_PROFILES={names[0]}.")
+        others.append(f"The MAAS CLI has the profiles {', '.join(names)}: choose with MAAS_MCP_PROFILES={names[0]}.")
     return SettingsError(
-        " ".join([missing.message, *looked]), hint=f"Run `maas-mcp login`. Or, without a login: {missing.hint}"
+        " ".join([missing.message, *others]), hint=f"Run `maas-mcp login`, or use an API key. {missing.hint}"
     )
 
 
 def _offered_profiles() -> list[str]:
-    """The profiles of the MAAS CLI, which are not used unless they are chosen."""
+    """The profiles of the MAAS CLI. They are not used unless MAAS_MCP_PROFILES names them."""
     path = profiles_file()
     try:
         return profile_names(path) if path is not None else []

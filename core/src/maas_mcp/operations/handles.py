@@ -52,7 +52,7 @@ class Handle:
     """Whether the machine already was in the requested state, so that nothing was sent."""
 
 
-class Sealer:
+class HandleSigner:
     """Serializes handles to signed strings, and verifies and parses them.
 
     Args:
@@ -66,7 +66,7 @@ class Sealer:
         self._signer = Signer(secrets, principal)
         self.now = now
 
-    def seal(self, handle: Handle) -> str:
+    def sign(self, handle: Handle) -> str:
         """Serialize and sign a handle."""
         numbers = (handle.started, handle.cursor, *handle.runs)
         facts = "-".join("" if number is None else _base36(number) for number in numbers)
@@ -74,16 +74,16 @@ class Sealer:
         text += "=" if handle.reached else ""
         return f"{text}.{self._signer.sign(text)}"
 
-    def open(self, text: str) -> Handle:
+    def verify(self, text: str) -> Handle:
         """Verify and parse a serialized handle.
 
         Raises:
             UnknownOperationError: The handle is forged, damaged, expired or another user's. The error does not reveal
                 which.
         """
-        body, _, seal = text[:MAX_LENGTH].rpartition(".")
+        body, _, signature = text[:MAX_LENGTH].rpartition(".")
         form = _FORMAT.fullmatch(body)
-        if form is None or self._signer.secret_of(body, seal) is None:
+        if form is None or self._signer.secret_of(body, signature) is None:
             raise UnknownOperationError
         started, cursor, *runs = form["facts"].split("-")
         handle = Handle(

@@ -1,1 +1,1 @@
-"""What a site allows: tiers of calls, modes, protected machines. Pure: no I/O, no clock."""
+"""The site's policy: tiers, modes, protected machines, freeze windows and limits. Pure: no I/O, no clock."""

@@ -13,10 +13,10 @@ from maas_mcp.policy.table import PolicyTable
 from maas_mcp.setting_types import UserPath, lower
 
 Response = Annotated[Literal["allow", "confirm", "plan", "refuse"], BeforeValidator(lower)]
-"""The response to a call, from the widest to the narrowest.
+"""The response to a call, from the most to the least permissive.
 
-``allow`` runs it. ``confirm`` asks the user first; a client that cannot ask needs a plan. ``plan`` requires the id of a
-plan. ``refuse`` refuses it.
+``allow`` runs the call. ``confirm`` asks the user first; a client that cannot ask needs a plan. ``plan`` requires a
+plan. ``refuse`` refuses the call.
 """
 
 READ_ONLY: Final = "read-only"
@@ -27,9 +27,11 @@ UNATTENDED: Final = "unattended"
 class Mode(PolicyTable):
     """The response to the calls of each tier. Calls that only read are always allowed."""
 
-    operate: Response = Field(default="allow", description="Response to calls that lose nothing on a machine.")
+    operate: Response = Field(
+        default="allow", description="Response to calls that change MAAS, but lose no workload and no data."
+    )
     destroy: Response = Field(
-        default="confirm", description="Response to calls that lose what runs or lies on a machine."
+        default="confirm", description="Response to calls that can lose a machine's workload or data."
     )
 
     @property
@@ -49,7 +51,7 @@ MODES: Final[Mapping[str, Mode]] = MappingProxyType(
 
 
 class Protection(PolicyTable):
-    """The machines that no tool changes for any caller. A machine is protected if one of these applies."""
+    """The machines that no tool may change. A machine is protected if it matches at least one rule."""
 
     tags: tuple[str, ...] = Field(default=("protected",), description="Tags of protected machines.")
     pools: tuple[str, ...] = Field(default=(), description="Resource pools of protected machines.")
@@ -59,7 +61,7 @@ class Protection(PolicyTable):
 
     @property
     def protects_any(self) -> bool:
-        """Whether there is a rule."""
+        """Whether there is any rule."""
         return bool(self.tags or self.pools or self.zones or self.hostnames or self.other_owners)
 
 
@@ -70,30 +72,33 @@ class Policy(PolicyTable):
     """The table ``[policy]``."""
 
     modes: Mapping[str, Mode] = Field(
-        default_factory=dict, description="The response to each tier in a mode, which replaces that of a built-in mode."
+        default_factory=dict,
+        description="Modes, each with its response to the tiers `operate` and `destroy`. A mode replaces the built-in "
+        "one of the same name.",
     )
     protect: Protection = Protection()
     second_person: tuple[str, ...] = Field(
         default=(),
-        description="Kinds of calls whose plan another person must apply: `erase`, `destroy`, `operate`, or a tool's "
-        "limit such as `release`.",
+        description="Kinds of calls that one person must plan and another must apply: `erase`, `destroy`, `operate`, "
+        "or a tool's limit such as `release`.",
     )
     trust_prompts: bool = Field(
         default=True,
-        description="Whether a client's answer counts as the user's. If not, calls that need an answer need a plan.",
+        description="Whether a client's answer counts as the user's. If false, calls that need an answer need a plan.",
     )
     untrusted_clients: tuple[str, ...] = Field(
-        default=(), description="Clients whose answers do not count, by the name that they send, such as `agent-*`."
+        default=(), description="Clients whose answers do not count, by the name that they send: `agent-*`."
     )
-    freeze: tuple[Freeze, ...] = Field(default=(), description="Times in which MAAS is not changed.")
+    freeze: tuple[Freeze, ...] = Field(default=(), description="Freeze windows, in which calls are refused.")
     limits: Mapping[str, Limit] = Field(
         default_factory=dict,
-        description="Limits on the machines of each kind of change: deploy, release, erase, power, or the limit of "
-        "another tool. A limit replaces the built-in one of the same name.",
+        description="Limits on the number of machines that calls change, by kind: deploy, release, erase, power, or "
+        "the limit of another tool. A limit replaces the built-in one of the same name.",
     )
     usage_file: UserPath = Field(
         default=None,
-        description="SQLite file in which processes count the machines together. By default each process counts alone.",
+        description="SQLite file in which several servers count the machines together. By default each server counts "
+        "its own.",
     )
 
     def limit(self, kind: str) -> Limit:
@@ -123,6 +128,6 @@ class Policy(PolicyTable):
         changed = self.modes.get(READ_ONLY)
         if changed is not None and changed != MODES[READ_ONLY]:
             raise ValueError(
-                f"modes.{READ_ONLY} allows changes; expected a mode of that name to refuse them. Choose another name"
+                f"modes.{READ_ONLY} allows changes; a mode with this name must refuse them. Choose another name"
             )
         return self

@@ -1,4 +1,4 @@
-"""Freeze windows: times in which MAAS is not changed."""
+"""Freeze windows: times in which calls that change MAAS are refused."""
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Annotated, Final, Literal, Self
@@ -15,18 +15,18 @@ Day = Annotated[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], Before
 
 
 class Freeze(PolicyTable):
-    """A window in which calls are refused: from one date to another, or on days of each week."""
+    """A window in which calls are refused: between two dates, or at a time of day on some days of each week."""
 
-    start: datetime | time = Field(description="When it begins: a date with time, or a time of day.")
+    start: datetime | time = Field(description="Start: a date with a time, or a time of day.")
     end: datetime | time = Field(
-        description="When it ends: as `start`. A time of day before `start` is the next day's."
+        description="End, of the same kind as `start`. A time of day before `start` is on the next day."
     )
-    days: tuple[Day, ...] = Field(default=DAYS, description="Days on which a window with times of day begins.")
-    timezone: str = Field(default="UTC", description="Time zone of times without one, such as Europe/Vienna.")
+    days: tuple[Day, ...] = Field(default=DAYS, description="Days on which a window with times of day starts.")
+    timezone: str = Field(default="UTC", description="Time zone of times without an offset, such as Europe/Vienna.")
     tiers: tuple[Literal["operate", "destroy"], ...] = Field(
-        default=("operate", "destroy"), description="Tiers of the calls that are refused."
+        default=("operate", "destroy"), description="Tiers of the calls to refuse."
     )
-    reason: str = Field(default="", description="Reason to show.")
+    reason: str = Field(default="", description="Reason, which callers see.")
 
     @field_validator("timezone")
     @classmethod
@@ -34,26 +34,26 @@ class Freeze(PolicyTable):
         try:
             _zone(name)
         except (KeyError, OSError, ValueError):
-            raise ValueError(f"{name} is not a known time zone; expected a name such as Europe/Vienna") from None
+            raise ValueError(f"no time zone has the name {name}; expected one such as Europe/Vienna") from None
         return name
 
     @model_validator(mode="after")
     def _check_times(self) -> Self:
         if isinstance(self.start, datetime) is not isinstance(self.end, datetime):
-            raise ValueError("start and end differ in kind; expected two dates with times, or two times of day")
+            raise ValueError("start and end are of different kinds; expected two dates with times, or two times of day")
         if isinstance(self.start, datetime) and isinstance(self.end, datetime):
             if self._ends(self.end) <= self._starts(self.start):
-                raise ValueError("end is not after start")
+                raise ValueError("end is not later than start; expected a later date")
         elif self.start == self.end:
-            raise ValueError("start and end are the same time of day; write 00:00 and 23:59:59 for a whole day")
+            raise ValueError("start and end are the same time of day; for a whole day, write 00:00 and 23:59:59")
         return self
 
     def covers(self, now: datetime) -> bool:
-        """Whether the window is open at a time with a time zone."""
+        """Whether the window is open at ``now``, which has a time zone."""
         return self.ends(now) is not None
 
     def ends(self, now: datetime) -> datetime | None:
-        """When the window ends that is open at ``now``; ``None`` if none is."""
+        """When the window closes, if it is open at ``now``; otherwise ``None``."""
         if isinstance(self.start, datetime) and isinstance(self.end, datetime):
             end = self._ends(self.end)
             return end if self._starts(self.start) <= now < end else None
@@ -65,7 +65,7 @@ class Freeze(PolicyTable):
         return None
 
     def _on(self, day: date) -> tuple[datetime, datetime]:
-        """The window with times of day that begins on a day."""
+        """The start and end of a window with times of day that starts on ``day``."""
         assert isinstance(self.start, time) and isinstance(self.end, time)  # noqa: S101, PT018 - the validator's
         last = day + timedelta(days=1) if self.end <= self.start else day
         return self._starts(datetime.combine(day, self.start)), self._ends(datetime.combine(last, self.end))
@@ -77,7 +77,7 @@ class Freeze(PolicyTable):
         return max(self._in_utc(moment))
 
     def _in_utc(self, moment: datetime) -> list[datetime]:
-        """A time in UTC: two if clocks are changed, because it then comes twice or not at all."""
+        """A local time in UTC. Around a clock change there are two, because the local time occurs twice or never."""
         if moment.tzinfo is not None:
             return [moment.astimezone(UTC)]
         zone = _zone(self.timezone)

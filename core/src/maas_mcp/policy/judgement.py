@@ -1,4 +1,4 @@
-"""Judges a call by the site's policy: every rule that applies, and the one that decides."""
+"""Judges a call by the site's policy: the response of every rule that applies, and the rule that decides."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from maas_mcp.policy.tiers import Tier, tier_of
 SECOND_PERSON: Final = "second_person"
 """The rule that another person must apply a plan."""
 MAX_NAMED: Final = 5
-"""Machines that one sentence names."""
+"""Maximum machines that one sentence names."""
 
 
 LIMIT_HINTS: Final = {
@@ -29,7 +29,7 @@ LIMIT_HINTS: Final = {
 
 
 class Verdict(IntEnum):
-    """The response to a call, from the widest to the narrowest."""
+    """The response to a call, from the most to the least permissive."""
 
     ALLOW = 0
     CONFIRM = 1
@@ -39,12 +39,12 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class JudgedCall:
-    """A call, as far as the policy needs it."""
+    """The facts about a call by which the policy judges it."""
 
     tool: str
     effects: Effects
     machines: Sequence[Machine]
-    """The named machines that MAAS shows, as just read."""
+    """The machines that the call names and MAAS shows, as just read."""
     username: str | None
     """The caller's MAAS user; ``None`` if unknown or not needed."""
     tiers: frozenset[Tier]
@@ -53,7 +53,7 @@ class JudgedCall:
     now: datetime
     """The time, with its time zone."""
     kinds: tuple[str, ...] = ()
-    """The limits that count the call."""
+    """The kinds of the limits that count the call."""
     counted_as: Sequence[str] = ()
     """The names under which the limits count the call's machines."""
     usage: Mapping[str, Usage] = field(default_factory=dict)
@@ -97,7 +97,7 @@ def refused_by(decision: Finding) -> RefusedByPolicyError:
 
 
 def judge(policy: Policy, call: JudgedCall) -> list[Finding]:
-    """Every rule's response to a call, in the order in which they decide."""
+    """The response of every rule that applies to a call. Of equal responses, the first decides."""
     unserved = [] if call.unserved is None else [call.unserved]
     if not call.effects.changes:
         return [*unserved, Finding("tier.read", Verdict.ALLOW, f"{call.tool} changes nothing in MAAS.")]
@@ -106,12 +106,12 @@ def judge(policy: Policy, call: JudgedCall) -> list[Finding]:
 
 
 def needs_second_person(findings: Sequence[Finding]) -> bool:
-    """Whether another person than the one who made the plan must apply it."""
+    """Whether somebody other than the person who made the plan must apply it."""
     return any(each.rule == SECOND_PERSON for each in findings)
 
 
 def deciding(findings: Sequence[Finding]) -> Finding:
-    """The finding that decides: the narrowest, and of several the first."""
+    """The finding that decides: the first of the least permissive ones."""
     return max(findings, key=lambda each: each.verdict)
 
 
@@ -120,7 +120,7 @@ def _scope(call: JudgedCall) -> Iterator[Finding]:
         yield Finding(
             "scopes",
             Verdict.REFUSE,
-            f"{call.tool} requires the scope maas:{call.tier}, which your token lacks.",
+            f"{call.tool} requires the scope maas:{call.tier}, which the caller's token lacks.",
             "Ask the operator of this server for a token with that scope.",
         )
 
@@ -135,7 +135,7 @@ def _protected(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
             rule,
             Verdict.REFUSE,
             f"{_names(machines)} {'is' if len(machines) == 1 else 'are'} protected: {reason}.",
-            "No tool changes a protected machine. The operator of this server decides which machines are protected.",
+            "No tool may change a protected machine. The operator of this server decides which machines are protected.",
         )
 
 
@@ -144,7 +144,7 @@ def _second_person(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
         yield Finding(
             SECOND_PERSON,
             Verdict.PLAN,
-            f"{call.tool} needs a second person ({kind}): one makes the plan, and another one applies it.",
+            f"{call.tool} needs a second person ({kind}): one person makes the plan, and another one applies it.",
         )
 
 
@@ -152,11 +152,11 @@ def _frozen(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
     for number, window in enumerate(policy.freeze):
         end = window.ends(call.now)
         if end is not None and call.tier in window.tiers:
-            reason = f": {window.reason}" if window.reason else ""
+            reason = f": {window.reason.rstrip('.')}" if window.reason else ""
             yield Finding(
                 f"freeze.{number}",
                 Verdict.REFUSE,
-                f"Until {end:%Y-%m-%d %H:%M %Z}, this server refuses calls of the tier {call.tier}{reason}.",
+                f"This server refuses calls of the {call.tier} tier until {end:%Y-%m-%d %H:%M %Z}{reason}.",
                 "Call again after that time.",
             )
 
@@ -172,11 +172,11 @@ def _mode(policy: Policy, call: JudgedCall) -> Finding:
     mode = policy.mode(call.mode)
     response = mode.destroy if call.tier is Tier.DESTROY else mode.operate
     verdict = Verdict[response.upper()]
-    effect = "may destroy what runs or lies on a machine" if call.tier is Tier.DESTROY else "changes MAAS"
+    effect = "may destroy a machine's workload or data" if call.tier is Tier.DESTROY else "changes MAAS"
     return Finding(
         f"modes.{call.mode}.{call.tier}",
         verdict,
-        f"{call.tool} {effect}, and this server runs in the mode {call.mode}.",
+        f"{call.tool} {effect}, and this server runs in {call.mode} mode.",
         "The operator of this server can change its mode." if verdict is Verdict.REFUSE else None,
     )
 

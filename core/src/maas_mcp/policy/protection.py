@@ -1,4 +1,4 @@
-"""Protected machines: which rule of the site protects a machine."""
+"""Finds the rule of the site that protects a machine."""
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -26,7 +26,7 @@ def protecting_rule(protect: Protection, machine: Machine, username: str | None)
 def _protecting(protect: Protection, machine: Machine, username: str | None) -> Iterator[tuple[str, str]]:
     for rule, field in _READ_FIELDS.items():
         if getattr(protect, rule) and field in machine.unreadable:
-            yield f"protect.{rule}", f"MAAS's `{field}` of it is unreadable"
+            yield f"protect.{rule}", f"MAAS returned an unreadable value for its `{field}`"
     for tag in protect.tags:
         if tag in machine.tag_names:
             yield "protect.tags", f"it has the tag {tag}"

@@ -1,4 +1,4 @@
-"""The selection of tools: which of the loaded tools a site serves, and which of those one request can use. Pure."""
+"""Selects tools: those that a site serves, and those of them that one request can use. Pure."""
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from maas_mcp.operations.declaring.tool import Declaration
 from maas_mcp.policy.judgement import Finding, Verdict
 
 OPERATIONS: Final = "operations"
-"""The toolset of the tools that follow operations. It is served with each long-running tool."""
+"""The toolset of the tools that follow operations. It is served if any long-running tool is."""
 ANNOTATIONS: Final[Mapping[str, Callable[[Declaration[Any, Any]], bool]]] = MappingProxyType(
     {
         "@read-only": lambda tool: tool.read_only,
@@ -42,12 +42,12 @@ class Selection(Hashable, Protocol):
     """A rule that leaves some tools out. It is hashable, and selections with the same effect are equal."""
 
     def refusal(self, loaded: LoadedTool, *, needed: bool) -> Finding | None:
-        """Why the tool is left out; ``None`` if it is not.
+        """Why the tool is left out; ``None`` if it is served.
 
         Args:
             loaded: The tool.
-            needed: Whether the tool belongs to the selection although its toolset is not named, because it follows the
-                operations of another tool.
+            needed: Whether the tool is served even if its toolset is not named, because it follows the operations of
+                another tool.
         """
         ...
 
@@ -71,7 +71,7 @@ class SiteSelection:
         if self.read_only and not tool.read_only:
             return _refuse(
                 f"modes.{self.mode}",
-                f"{name} can change MAAS. This server runs in the mode {self.mode}, in which no such tool is served.",
+                f"{name} can change MAAS, and this server's {self.mode} mode allows no changes.",
                 "The operator of this server can change its mode.",
             )
         if self.toolsets and loaded.toolset not in self.toolsets and not needed:
@@ -101,16 +101,14 @@ class RequestSelection:
         if self.read_only and not tool.read_only:
             return self.change_refusal(name)
         if self.toolsets and loaded.toolset not in self.toolsets and not needed:
-            return _narrowed(
-                TOOLSETS_HEADER, f"{name} belongs to the toolset {loaded.toolset}, which the header leaves out."
-            )
+            return _narrowed(TOOLSETS_HEADER, name, f"it belongs to the toolset {loaded.toolset}")
         if self.tools and not matches(self.tools, tool):
-            return _narrowed(TOOLS_HEADER, f"{name} is not among the tools that the header names.")
+            return _narrowed(TOOLS_HEADER, name, "no entry of the header matches it")
         return None
 
     def change_refusal(self, name: str) -> Finding | None:
-        """Why a call that changes MAAS is refused, whichever tool makes it; ``None`` if it is not."""
-        return _narrowed(READ_ONLY_HEADER, f"{name} can change MAAS.") if self.read_only else None
+        """Why a call that changes MAAS is refused, whichever tool makes it; ``None`` if it is allowed."""
+        return _narrowed(READ_ONLY_HEADER, name, "it can change MAAS") if self.read_only else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ class UserSelection:
     username: str
 
     def refusal(self, loaded: LoadedTool, *, needed: bool) -> Finding | None:  # noqa: ARG002 - see Selection
-        """Whether MAAS allows the tool to administrators only."""
+        """The refusal of a tool that MAAS allows to administrators only."""
         if not loaded.tool.admin_only:
             return None
         return _refuse(
@@ -146,17 +144,17 @@ def check_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError(f"{each[:40]} is not an annotation; expected one of: {', '.join(ANNOTATIONS)}")
         if not each.startswith("@") and not _PATTERN.fullmatch(each):
             raise ValueError(
-                "it contains something that is no tool name; expected names, globs such as *_machine, or "
+                "one entry cannot be the name of a tool; expected names, globs such as *_machine, or "
                 f"annotations ({', '.join(ANNOTATIONS)}), separated by commas"
             )
     return patterns
 
 
 def refusals(loaded: Mapping[str, LoadedTool], selections: Sequence[Selection]) -> dict[str, Finding]:
-    """The tools that the selections leave out, each with the reason. A later selection only narrows an earlier one.
+    """The tools that the selections leave out, each with the reason. A later selection can only narrow an earlier one.
 
-    The tools that follow operations come with each long-running tool: without them, nothing could follow an operation
-    whose call has ended.
+    The tools that follow operations are served if any long-running tool is. Without them, nothing could follow an
+    operation whose call has ended.
     """
     found: dict[str, Finding] = {}
     for selection in selections:
@@ -173,9 +171,9 @@ def _refuse(rule: str, reason: str, hint: str = _SITE_HINT) -> Finding:
     return Finding(rule, Verdict.REFUSE, reason, hint)
 
 
-def _narrowed(header: str, reason: str) -> Finding:
+def _narrowed(header: str, name: str, reason: str) -> Finding:
     return _refuse(
         header,
-        f"The request's header {header} refuses this call: {reason}",
-        f"Change the header {header} of the client.",
+        f"The request's header {header} leaves out {name}, because {reason}.",
+        f"Change or remove the header {header} in the configuration of the client.",
     )

@@ -1,4 +1,4 @@
-"""The tier of a call: whether it reads, changes, or destroys what runs or lies on a machine."""
+"""The tier of a call: whether it reads, changes MAAS, or destroys a machine's workload or data."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -10,14 +10,14 @@ from maas_mcp.operations.declaring.effects import Effects
 
 
 class Tier(StrEnum):
-    """What a call can do at most, from the least to the most."""
+    """The most that a call can do, from the least to the most harmful."""
 
     READ = "read"
     """Nothing changes in MAAS."""
     OPERATE = "operate"
-    """Machines change, and nothing is lost."""
+    """Something changes in MAAS, and no workload or data is lost."""
     DESTROY = "destroy"
-    """What runs or lies on a machine is lost."""
+    """A machine's workload or data is lost."""
 
     def includes(self, other: "Tier") -> bool:
         """Whether this tier allows everything that ``other`` allows."""
@@ -32,14 +32,13 @@ EMPTY: Final = frozenset(
         *(S.DEPLOYING, S.FAILED_DEPLOYMENT),
     }
 )
-"""Statuses in which nobody's work runs or lies on a machine. A deployment that is running or has failed can be
-repeated."""
+"""Statuses in which a machine has no workload and no data. A running or failed deployment can be repeated."""
 EMPTY_WITHOUT_OWNER: Final = frozenset({S.TESTING, S.FAILED_TESTING, S.BROKEN, S.RETIRED})
-"""Statuses that a deployed machine may have, too: it keeps its owner in them."""
+"""Statuses that a deployed machine may also have. It keeps its owner in them."""
 
 
 def in_use(machine: Machine, username: str | None) -> bool:
-    """Whether something is lost if a machine is wiped or powered off, or another user's reservation is.
+    """Whether a machine has a workload or data that can be lost, or belongs to another user.
 
     Args:
         machine: The machine. An unknown status counts as in use.
@@ -54,7 +53,7 @@ def in_use(machine: Machine, username: str | None) -> bool:
 def tier_of(effects: Effects, machines: Iterable[Machine], username: str | None) -> Tier:
     """The tier of a call with these effects on machines as they are now.
 
-    A destructive call that names no machine, such as one that changes the region, destroys.
+    A destructive call that names no machine, such as one that changes the region, is in the tier ``destroy``.
     """
     lowest = lowest_tier(effects)
     if lowest is not Tier.OPERATE or not effects.destroys:

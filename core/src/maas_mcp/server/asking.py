@@ -214,7 +214,10 @@ def read_answer(request: ClientRequest, given: object) -> BaseModel | None:
             case Question():
                 result = types.ElicitResult.model_validate(given)
                 if result.action != "accept":
-                    raise NotAnsweredError("The user declined, so nothing was sent to MAAS.")
+                    raise NotAnsweredError(
+                        "The user declined, so nothing was sent to MAAS.",
+                        hint="Repeat the call only if the user asks for it.",
+                    )
                 answer: BaseModel = request.answer.model_validate(result.content or {})
                 return answer
     except ValidationError:

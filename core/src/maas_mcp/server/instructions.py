@@ -95,4 +95,4 @@ def _plans(tools: Iterable[AnyTool]) -> Iterator[str]:
     if all(tool.read_only for tool in tools):
         return
     yield "With plan=true, a tool changes nothing and shows what it would do, with a plan_id for ten minutes."
-    yield "The same call with that plan_id, instead of plan, carries it out. Show the plan to the user first."
+    yield "The same call with that plan_id, instead of plan, applies it. Show the plan to the user first."

@@ -1,4 +1,4 @@
-"""The settings of access over HTTP: who may use the server, and where the MAAS API key of each principal is."""
+"""The settings of access over HTTP: the accepted credentials, and the sources of the principals' MAAS API keys."""
 
 from pydantic import BaseModel, Field
 
@@ -6,7 +6,7 @@ from maas_mcp.setting_types import Names, Secrets, UserPath
 
 
 class AccessSettings(BaseModel, defer_build=True):
-    """Who may use the server over HTTP, and with which MAAS API key."""
+    """The credentials of HTTP clients, and the MAAS API keys of principals."""
 
     http_tokens: UserPath = Field(
         default=None,
@@ -15,8 +15,8 @@ class AccessSettings(BaseModel, defer_build=True):
     )
     http_issuers: Names = Field(
         default=(),
-        description="URLs of the OAuth 2.1 issuers whose access tokens are accepted, exactly as in the tokens' claim "
-        "iss, such as https://sso.example.com/realms/lab.",
+        description="URLs of the OAuth 2.1 issuers whose access tokens are accepted, exactly as in the claim iss of "
+        "the tokens: https://sso.example.com/realms/lab.",
     )
     http_url: str | None = Field(
         default=None,
@@ -29,8 +29,8 @@ class AccessSettings(BaseModel, defer_build=True):
     http_principal_claim: str = Field(
         default="sub",
         min_length=1,
-        description="Claim of access tokens by which the MAAS API key of a principal is found. Users must not be able "
-        "to change its value.",
+        description="Claim of access tokens that identifies a principal's MAAS API key. Users must not be able to "
+        "change its value.",
     )
     http_issuer_ca_bundle: UserPath = Field(
         default=None, description="PEM file with the CA certificates to trust for issuers, instead of the system's."
@@ -48,7 +48,7 @@ class AccessSettings(BaseModel, defer_build=True):
     http_proxy_secret: Secrets = Field(
         default=(),
         description="Secret that a proxy sends in the header X-MAAS-Proxy-Secret to have its header X-MAAS-API-Key "
-        "accepted. Of several secrets, each is accepted.",
+        "accepted. If there are several, each is accepted.",
     )
     vault: UserPath = Field(
         default=None,
@@ -56,8 +56,8 @@ class AccessSettings(BaseModel, defer_build=True):
     )
     vault_key: Secrets = Field(
         default=(),
-        description="Key of the vault: 32 random bytes in Base64, from `openssl rand -base64 32`. Of several keys, the "
-        "first encrypts and each decrypts.",
+        description="Key of the vault: 32 random bytes in Base64, from `openssl rand -base64 32`. If there are "
+        "several, the first encrypts, and each decrypts.",
     )
     vault_key_file: UserPath = Field(
         default=None, description="File with the key of the vault, instead of MAAS_MCP_VAULT_KEY."

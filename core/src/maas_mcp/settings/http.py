@@ -55,6 +55,6 @@ class HttpSettings(BaseModel, defer_build=True):
     )
     http_metrics: Annotated[Literal["token", "open", "off"] | None, BeforeValidator(lower)] = Field(
         default=None,
-        description="Who may read /metrics: token, the owner of any token, or everyone where no tokens are set; open, "
+        description="Readers of /metrics: token, clients with any token, or everyone if no tokens are set; open, "
         "everyone; off, nobody. By default token if the extra maas-mcp-core[metrics] is installed.",
     )

@@ -19,12 +19,12 @@ class OperationSettings(BaseModel, defer_build=True):
     secret: Secrets = Field(
         default=(),
         description="Secret that signs operation ids, at least 16 characters. Servers with the same secret accept "
-        "each other's ids. Of several secrets, the first signs and all of them verify. By default a secret is "
-        "generated and stored in the state directory.",
+        "each other's ids. If there are several, the first signs, and each verifies. By default a secret is generated "
+        "and stored in the state directory.",
     )
     state_dir: UserPath = Field(
         default=None,
-        description="Directory of the generated secret, of logins and of the audit. By default the user's state "
+        description="Directory of the generated secret, the logins and the audit file. By default the user's state "
         "directory.",
     )
     outage_limit: float = Field(

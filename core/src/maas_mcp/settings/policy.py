@@ -20,11 +20,11 @@ def _parse(value: object) -> object:
     try:
         return json.loads(value)
     except json.JSONDecodeError as error:
-        raise ValueError(f"not valid JSON ({error}); expected an object") from None
+        raise ValueError(f"not valid JSON ({error}); expected a JSON object") from None
 
 
 class PolicySettings(BaseModel, defer_build=True):
-    """What callers may do, and the record of what they did."""
+    """The permissions of callers, the served tools, and the audit."""
 
     policy: Annotated[Policy, NoDecode, BeforeValidator(_parse)] = Field(
         default=Policy(),
@@ -32,14 +32,15 @@ class PolicySettings(BaseModel, defer_build=True):
     )
     mode: Annotated[str, BeforeValidator(lower)] = Field(
         default=STANDARD,
-        description="Mode of the policy: read-only serves no tool that changes MAAS; standard confirms calls that "
-        "destroy something; unattended asks nothing and requires a plan for them. [policy.modes] can add modes.",
+        description="Mode of the policy: read-only serves no tool that changes MAAS; standard asks the user to confirm "
+        "calls that can lose a machine's workload or data; unattended requires a plan for them instead. [policy.modes] "
+        "can add modes.",
     )
 
     toolsets: Names = Field(
         default=(),
-        description="Serve only the tools of these toolsets, such as inventory or power. The toolset operations comes "
-        "with each long-running tool. Empty: all.",
+        description="Serve only the tools of these toolsets, such as inventory or power. The toolset operations is "
+        "always served with long-running tools. Empty: all.",
     )
     tools_allow: Patterns = Field(
         default=(),
@@ -47,22 +48,23 @@ class PolicySettings(BaseModel, defer_build=True):
         "@destructive, @idempotent). Empty: all.",
     )
     tools_block: Patterns = Field(
-        default=(), description="Never serve these tools, written as in MAAS_MCP_TOOLS_ALLOW, which it overrides."
+        default=(),
+        description="Never serve these tools, written as in MAAS_MCP_TOOLS_ALLOW. Takes precedence over it.",
     )
     admin_tools: Annotated[Literal["explain", "hide"], BeforeValidator(lower)] = Field(
         default="explain",
-        description="Tools that MAAS allows to administrators only, for other MAAS users: explain serves them, and a "
-        "call fails with MAAS's reason; hide does not serve them.",
+        description="Tools that MAAS allows to administrators only, if the caller's MAAS user is not one: explain "
+        "serves them, and a call fails with MAAS's reason; hide leaves them out.",
     )
     audit: AuditTarget = Field(
         default=None,
-        description="File that records each call that changes something, or off. A change that cannot be recorded is "
-        "refused. By default audit.jsonl in the state directory.",
+        description="Path of the audit file, which records each call that changes something; or off. A change that "
+        "cannot be recorded is refused. By default audit.jsonl in the state directory.",
     )
     audit_fsync: bool = Field(
         default=False,
-        description="Write each line of the audit to the disk before the call continues, so that a power failure loses "
-        "none.",
+        description="Write each line of the audit to disk before the call continues, so that a power failure loses no "
+        "line.",
     )
 
     @field_validator("mode")

@@ -42,7 +42,7 @@ def describe_problem(detail: ErrorDetails, fields: Mapping[str, FieldInfo], over
         return f"{_origin(key, None, overrides)} is not a setting; {known}"
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        message = f"{inside} is not a setting"
+        message = f"{inside} is not a setting; check the spelling"
     elif inside:
         message = f"{inside}: {message[:1].lower()}{message[1:]}"
     return f"{_origin(name, variable_of(name, fields[name]), overrides)}: {message[:1].lower()}{message[1:]}."

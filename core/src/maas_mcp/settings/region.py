@@ -6,7 +6,7 @@ from maas_mcp.setting_types import Names, UserPath
 
 
 class RegionSettings(BaseModel, defer_build=True):
-    """Which MAAS region to use, and as whom."""
+    """The MAAS region, and the API key for it."""
 
     maas_url: str | None = Field(
         default=None,
@@ -35,5 +35,5 @@ class RegionSettings(BaseModel, defer_build=True):
     profiles: Names = Field(
         default=(),
         description="Names of logins of `maas-mcp login` or of profiles of the MAAS CLI, instead of MAAS_URL and an "
-        "API key. The tools offer the regions of all of them, and use the first by default.",
+        "API key. Tools can use the regions of all of them. The first is the default.",
     )

@@ -1,4 +1,4 @@
-"""Where settings are read: the environment, and a TOML file that also has the settings of plugins."""
+"""The sources of settings: the environment, and a TOML file that also has the settings of plugins."""
 
 import os
 from pathlib import Path
@@ -44,7 +44,7 @@ def plugin_tables() -> dict[str, dict[str, Any]]:
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         raise SettingsError(
             f"{PLUGIN_TABLES} in {path} is not a table of tables.",
-            hint="Write the settings of a plugin below its own heading, such as [plugins.rescue].",
+            hint="Write the settings of a plugin into a table of its own, such as [plugins.rescue].",
         )
     return tables
 

@@ -332,7 +332,7 @@ async def test_a_failed_operation_is_recorded_with_its_id(host: Host, region: Ma
     ended = audit.lines[1]
     assert (ended["outcome"], ended["code"]) == ("failed", "operation_failed")
     async with host.tenant(Principal("alice", DESTROY)) as tenant:
-        assert tenant.sealer.open(ended["operation_id"]).operation == "maas_deploy_machine"
+        assert tenant.handle_signer.verify(ended["operation_id"]).operation == "maas_deploy_machine"
 
 
 async def test_the_maas_user_is_recorded_once_it_is_known(host: Host, region: MaasRegion, audit: RecordedAudit) -> None:
@@ -367,7 +367,7 @@ async def test_an_outcome_that_cannot_be_recorded_is_logged_and_the_result_is_ke
     await call(host, region, "maas_describe")
     assert changes(region) == 1
     (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
-    assert f"The outcome of call {audit.lines[0]['call']} is missing in the audit" in record.getMessage()
+    assert f"The outcome of call {audit.lines[0]['call']} is missing from the audit" in record.getMessage()
 
 
 def test_the_region_of_a_plugins_test_has_the_audit_of_the_latest_call(region: MaasRegion) -> None:

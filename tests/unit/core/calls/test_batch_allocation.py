@@ -161,7 +161,7 @@ async def test_what_a_killed_server_left_allocated_is_released_by_its_id(host: H
     name = "b3x0123456789"
     async with host.tenant(LOCAL) as tenant:
         cursor = await tenant.maas.newest_event_id()
-        operation_id = tenant.sealer.seal(Handle(batch.name, name, int(tenant.sealer.now()), cursor, ()))
+        operation_id = tenant.handle_signer.sign(Handle(batch.name, name, int(tenant.handle_signer.now()), cursor, ()))
         for _ in range(2):
             await tenant.maas.post_op("machines/", "allocate", agent_name=name, comment=batch.label(name))
     await anyio.sleep(2 * CHANGE_TIMEOUT)

@@ -63,13 +63,13 @@ async def test_every_call_that_destroys_something_is_confirmed() -> None:
     async with caller(region) as user:
         key, question = await asked(user, "maas_power_off", system_id=node)
         before = len(changes(region))
-        with pytest.raises(NotAnsweredError, match="does not want maas_power_off to go on"):
+        with pytest.raises(NotAnsweredError, match="declined maas_power_off"):
             await user.answering({key: Consent(proceed=False)}).call("maas_power_off", system_id=node)
         assert len(changes(region)) == before
         await user.answering({key: Consent(proceed=True)}).call("maas_power_off", system_id=node)
 
     assert f"node01 ({node}), Deployed, owned by admin" in question.text
-    assert "Everything that runs on it is interrupted" in question.text
+    assert "Running workloads are interrupted" in question.text
     assert changes(region)[-1].op == "power_off"
 
 
@@ -91,8 +91,8 @@ async def test_the_user_types_the_hostname_before_its_disks_are_erased() -> None
         await user.answering({key: ErasingConsent(typed=" node01 ")}).call(RELEASE, system_id=node, quick_erase=True)
 
     assert "sda" in question.text
-    assert "All data on the disks is lost" in question.text
-    assert question.text.endswith("To go on, type: node01")
+    assert "All data on the disks is erased" in question.text
+    assert question.text.endswith("To confirm, type: node01")
 
 
 @pytest.mark.parametrize("policy", [{"trust_prompts": False}, {"untrusted_clients": ("Agent-*",)}])
@@ -154,7 +154,7 @@ async def test_the_approval_of_a_call_covers_no_other_machine_and_no_erasing(bey
         before = len(changes(region))
         with pytest.raises(PlanNeededError):
             await user.call(Retire.name, **arguments, plan_id=plan.plan_id)
-        with pytest.raises(PlanRefusedError, match="not those of the plan"):
+        with pytest.raises(PlanRefusedError, match="differ from those of the plan"):
             await user.call(Retire.name, system_id=node, other=node, plan_id=plan.plan_id)
 
     assert len(changes(region)) == before

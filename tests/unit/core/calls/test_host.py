@@ -38,7 +38,7 @@ async def test_calls_with_the_same_api_key_share_a_tenant(host: Host) -> None:
     async with host.tenant() as own, host.tenant() as same, host.tenant(caller(1)) as other:
         assert own is same
         assert own is not other
-        assert own.sealer is not other.sealer
+        assert own.handle_signer is not other.handle_signer
 
 
 async def test_an_idle_tenant_is_closed(host: Host) -> None:

@@ -62,7 +62,7 @@ async def test_a_call_with_too_many_machines_is_refused() -> None:
     region = MaasRegion()
     async with region.host() as host:
         use(host, limits={"deploy": Limit(per_call=1)})
-        with pytest.raises(RefusedByPolicyError, match="2 machines in one call, and the limit is 1") as refused:
+        with pytest.raises(RefusedByPolicyError, match="2 machines, and the limit is 1 per call") as refused:
             await call(host, "maas_deploy_machines", system_ids=ids(region, "node01", "node02"))
         with pytest.raises(RefusedByPolicyError):
             await call(host, "maas_deploy_machines", count=2)
@@ -80,7 +80,7 @@ async def test_the_same_machine_counts_once_an_hour() -> None:
         await call(host, "maas_release_machine", system_id=first)
         await call(host, "maas_deploy_machine", system_id=first, wait_seconds=0)
         sent = posts(region)
-        with pytest.raises(RefusedByPolicyError, match="in addition to 1 in the last hour"):
+        with pytest.raises(RefusedByPolicyError, match="in addition to 1 changed in the last hour"):
             await call(host, "maas_deploy_machine", system_id=second)
 
     assert posts(region) == sent
@@ -105,7 +105,7 @@ async def test_machines_that_are_still_being_allocated_count() -> None:
         use(host, limits={"deploy": Limit(per_hour=3)})
         answered = await call(host, "maas_deploy_machines", count=3, wait_seconds=0)
         for _ in range(2):  # during the allocation and after it
-            with pytest.raises(RefusedByPolicyError, match="in addition to 3 in the last hour"):
+            with pytest.raises(RefusedByPolicyError, match="in addition to 3 changed in the last hour"):
                 await call(host, "maas_deploy_machines", count=1)
             await anyio.sleep(100)
 
@@ -190,7 +190,7 @@ async def test_nothing_is_changed_during_a_freeze() -> None:
     window = Freeze.model_validate({"start": "1970-01-01T00:00Z", "end": "2999-01-01T00:00Z", "reason": "audit"})
     async with region.host() as host:
         use(host, freeze=(window,))
-        with pytest.raises(RefusedByPolicyError, match=r"Until 2999-01-01 00:00 UTC.*audit"):
+        with pytest.raises(RefusedByPolicyError, match=r"until 2999-01-01 00:00 UTC.*audit"):
             await call(host, "maas_lock_machine", system_id=ids(region, "node01")[0])
 
     assert posts(region) == 0
@@ -212,7 +212,9 @@ async def test_processes_with_one_file_count_together(tmp_path: Path) -> None:
         store.close()
 
     assert sum(isinstance(each, Counted) for each in counted) == 3
-    assert refused == Exceeded("deploy", "per_hour", "1 machine in addition to 3 in the last hour, and the limit is 3")
+    assert refused == Exceeded(
+        "deploy", "per_hour", "1 machine in addition to 3 changed in the last hour, and the limit is 3 per hour"
+    )
 
 
 async def _until_sent(region: MaasRegion) -> None:

@@ -1,4 +1,4 @@
-"""A plan changes nothing and shows everything; it is carried out exactly, or refused with what has changed."""
+"""A plan changes nothing and shows everything; it is applied exactly, or refused with what has changed."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ async def test_a_plan_changes_nothing_and_shows_what_the_call_would_do() -> None
     assert f"plan_id={plan.plan_id}" in plan.text()
 
 
-async def test_a_planned_call_is_carried_out_with_its_plan_id() -> None:
+async def test_a_plan_is_applied_with_its_plan_id() -> None:
     region = MaasRegion()
     node = deployed(region)
     async with caller(region) as user:
@@ -138,7 +138,7 @@ async def test_what_has_changed_is_named() -> None:
         with pytest.raises(PlanRefusedError) as refused:
             await user.call("maas_deploy_machine", system_id=node, plan_id=plan.plan_id)
 
-    assert "node01 was Ready, it is now Deployed, owned by bob" in refused.value.message
+    assert "node01 was Ready, and is now Deployed, owned by bob" in refused.value.message
     assert len(changes(region)) == sent
 
 
@@ -147,7 +147,7 @@ async def test_other_arguments_are_refused() -> None:
     node = deployed(region)
     async with caller(region) as user:
         plan = await user.plan(RELEASE, system_id=node)
-        with pytest.raises(PlanRefusedError, match="arguments are not those of the plan"):
+        with pytest.raises(PlanRefusedError, match="arguments differ from those of the plan"):
             await user.call(RELEASE, system_id=node, erase=True, plan_id=plan.plan_id)
 
 
@@ -191,14 +191,14 @@ async def test_a_plan_of_another_principal_is_as_unknown_as_a_forged_one() -> No
     assert "There is no plan with this id" in messages[0][0]
 
 
-async def test_a_plan_is_carried_out_once() -> None:
+async def test_a_plan_is_applied_once() -> None:
     region = MaasRegion()
     node = deployed(region)
     async with caller(region) as user:
         plan = await user.plan("maas_power_off", system_id=node)
         await user.call("maas_power_off", system_id=node, plan_id=plan.plan_id)
         region.set_power("node01", stored="on", real="on")
-        with pytest.raises(PlanRefusedError, match="carried out already"):
+        with pytest.raises(PlanRefusedError, match="already applied"):
             await user.call("maas_power_off", system_id=node, plan_id=plan.plan_id)
 
     assert [each.op for each in changes(region)].count("power_off") == 1
@@ -224,7 +224,7 @@ async def test_a_plan_needs_the_scope_of_its_call() -> None:
             await replace(user, principal=operator).plan(RELEASE, system_id=node)
 
 
-async def test_a_call_is_either_planned_or_carried_out() -> None:
+async def test_a_call_either_makes_a_plan_or_applies_one() -> None:
     region = MaasRegion()
     async with caller(region) as user:
         with pytest.raises(InvalidArgumentsError, match="either `plan`"):
@@ -245,7 +245,7 @@ async def test_a_planned_batch_starts_under_the_planned_name_and_once_for_all_pr
         plan = await user.plan("maas_deploy_machines", count=2)
         done = await user.call("maas_deploy_machines", count=2, plan_id=plan.plan_id, wait_seconds=0)
         user.host.host.applied_plans = type(user.host.host.applied_plans)()  # as in another process
-        with pytest.raises(PlanRefusedError, match="carried out already"):
+        with pytest.raises(PlanRefusedError, match="already applied"):
             await user.call("maas_deploy_machines", count=2, plan_id=plan.plan_id)
 
     assert plan.requests[0].parameters["agent_name"] == [changes(region)[0].form["agent_name"][0]]
@@ -282,11 +282,11 @@ async def test_erasing_can_need_a_second_person() -> None:
     async with caller(region, second_person=("erase",)) as user:
         ada, bob = replace(user, principal=ADA), replace(user, principal=BOB)
         plan = await ada.plan(RELEASE, system_id=node, quick_erase=True)
-        with pytest.raises(PlanRefusedError, match="needs a second person"):
+        with pytest.raises(PlanRefusedError, match="Another person must apply this plan"):
             await ada.call(RELEASE, system_id=node, quick_erase=True, plan_id=plan.plan_id)
-        with pytest.raises(PlanRefusedError, match="all callers of this server are one user"):
+        with pytest.raises(PlanRefusedError, match="cannot distinguish persons"):
             await user.call(RELEASE, system_id=node, quick_erase=True, plan_id=plan.plan_id)
-        with pytest.raises(PlanRefusedError, match="arguments are not those"):
+        with pytest.raises(PlanRefusedError, match="arguments differ from those"):
             await bob.call(RELEASE, system_id=node, erase=True, plan_id=plan.plan_id)
         await bob.call(RELEASE, system_id=node, quick_erase=True, plan_id=plan.plan_id)
 
@@ -322,7 +322,7 @@ async def test_a_plan_from_before_the_rule_does_not_do_without_the_second_person
         host = user.host.host
         policy = host.policy.rules.model_copy(update={"second_person": ("release",)})
         host.policy.use(host.settings.model_copy(update={"policy": policy}))
-        with pytest.raises(PlanRefusedError, match="before it needed a second person"):
+        with pytest.raises(PlanRefusedError, match="before the policy required a second person"):
             await ada.call(RELEASE, system_id=node, plan_id=plan.plan_id)
         with pytest.raises(PlanRefusedError, match="no plan with this id"):
             await bob.call(RELEASE, system_id=node, plan_id=plan.plan_id)

@@ -194,7 +194,7 @@ async def test_a_plan_is_refused_for_other_arguments(name: str) -> None:
         arguments = await arguments_of(user, region, case)
         plan = await user.plan(name, **arguments)
         before = len(changes(region))
-        with pytest.raises(PlanRefusedError, match="not those of the plan"):
+        with pytest.raises(PlanRefusedError, match="differ from those of the plan"):
             await user.call(name, **{**arguments, **case.other}, plan_id=plan.plan_id)
 
     assert len(changes(region)) == before

@@ -44,11 +44,11 @@ async def test_another_principal_with_the_same_api_key_cannot_use_an_operation_i
 ) -> None:
     handle = Handle("maas_deploy", "7xneda", int(region.now()), 0, ())
     async with host.tenant(principal(region, "alice")) as alice, host.tenant(principal(region, "bob")) as bob:
-        operation_id = alice.sealer.seal(handle)
+        operation_id = alice.handle_signer.sign(handle)
 
-        assert alice.sealer.open(operation_id) == handle
+        assert alice.handle_signer.verify(operation_id) == handle
         with pytest.raises(UnknownOperationError):
-            bob.sealer.open(operation_id)
+            bob.handle_signer.verify(operation_id)
 
 
 async def test_cancelling_an_operation_ends_only_the_principals_own_calls(region: MaasRegion) -> None:

@@ -66,9 +66,9 @@ def test_incomplete_lines_and_calls_without_an_outcome_are_reported(tmp_path: Pa
     file.append({"event": "admitted", "call": "two"})
     head_file(path).unlink()
     shown = " ".join(invoke("audit", "verify", str(path)).stdout.split())
-    assert "Incomplete lines of killed servers, recorded by the lines after them: 1." in shown
-    assert "Calls without an outcome, running or of a killed server: numbers 1, 2." in shown
-    assert "There is no head file, so lines removed at the end are noticed only with `--head`." in shown
+    assert "Incomplete lines of killed servers, which the lines after them record: 1." in shown
+    assert "Calls without an outcome, because they are running or their server was killed: 1, 2." in shown
+    assert "There is no head file. Pass `--head` to notice lines that were removed at the end." in shown
 
 
 def test_an_audit_without_lines_is_no_error(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_an_audit_without_lines_is_no_error(tmp_path: Path) -> None:
 def test_without_an_audit_files_must_be_named() -> None:
     result = invoke("audit", "verify", MAAS_MCP_AUDIT="off")
     assert result.exit_code == 2
-    assert "MAAS_MCP_AUDIT is off, so there is no audit." in result.stderr
+    assert "MAAS_MCP_AUDIT is off, so there is no current audit file." in result.stderr
 
 
 def test_a_removed_file_is_noticed_by_its_head(tmp_path: Path) -> None:
@@ -88,6 +88,6 @@ def test_a_removed_file_is_noticed_by_its_head(tmp_path: Path) -> None:
     path.unlink()
     result = invoke("audit", "verify", MAAS_MCP_AUDIT=str(path))
     assert result.exit_code == 1
-    assert "the files end with number 0, but the head file shows that number 2 was written" in " ".join(
+    assert "the files end with number 0, but the head file shows that numbers up to 2 were written" in " ".join(
         result.stderr.split()
     )

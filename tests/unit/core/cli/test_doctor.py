@@ -62,8 +62,8 @@ def test_an_administrator_can_do_everything_and_others_cannot_commission() -> No
     ("marks", "conclusion", "code"),
     [
         ([Mark.PASSED, Mark.SKIPPED], "All checks passed.", 0),
-        ([Mark.PASSED, Mark.WARNING], "No check failed, with 1 warning.", 0),
-        ([Mark.WARNING, Mark.WARNING], "No check failed, with 2 warnings.", 0),
+        ([Mark.PASSED, Mark.WARNING], "No check failed. There is 1 warning.", 0),
+        ([Mark.WARNING, Mark.WARNING], "No check failed. There are 2 warnings.", 0),
         ([Mark.WARNING, Mark.FAILED], "1 check failed.", 1),
         ([Mark.FAILED, Mark.FAILED], "2 checks failed.", 1),
     ],
@@ -149,7 +149,7 @@ def test_the_policy_is_explained_in_a_line_for_each_part(capsys: pytest.CaptureF
     shown = policy_report(capsys, mode="read-only")
 
     assert "✓ Policy: mode read-only: operate refuse, destroy refuse; 7 of 26 tools served" in shown
-    assert "✓ Protection: machines with a tag of protected" in shown
+    assert "✓ Protection: machines with the tag protected" in shown
 
 
 def test_a_policy_that_serves_nothing_is_a_failed_check(capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +160,7 @@ def test_a_policy_that_serves_nothing_is_a_failed_check(capsys: pytest.CaptureFi
 def test_the_tools_that_maas_refuses_to_a_plain_user_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     bob = User(username="bob")
 
-    assert "MAAS refuses to bob: maas_commission_machine, maas_test_machine" in policy_report(capsys, bob)
+    assert "MAAS does not allow bob to use maas_commission_machine, maas_test_machine" in policy_report(capsys, bob)
     assert "hidden, because bob is not an administrator" in policy_report(capsys, bob, admin_tools="hide")
     assert "Permissions" not in policy_report(capsys, User(username="admin", is_superuser=True))
 

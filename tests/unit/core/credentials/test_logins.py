@@ -110,8 +110,8 @@ def test_a_key_that_the_keyring_no_longer_gives_is_explained(
     with pytest.raises(SettingsError, match=r"maas-mcp-core\[keyring\] is not installed"):
         login.access(settings)
 
-    assert "the keyring does not have it" in problems[0].message
-    assert "the keyring cannot be read (RuntimeError)" in problems[1].message
+    assert "the keyring has no such key" in problems[0].message
+    assert "the keyring failed (RuntimeError)" in problems[1].message
     assert "`maas-mcp login`" in str(problems[1].hint)
     assert not any("SecretSecret" in f"{each} {each.hint}" for each in problems)
 
@@ -123,11 +123,11 @@ def test_a_new_login_replaces_the_one_of_the_same_name_and_becomes_the_last(sett
 
 
 def test_logging_out_needs_a_name_only_if_there_are_several(settings: Settings) -> None:
-    with pytest.raises(SettingsError, match="You have not logged in"):
+    with pytest.raises(SettingsError, match="There is no login to remove"):
         remove_login(settings, None)
     store_login(settings, "lab", ACCESS, "alice")
     store_login(settings, "prod", ACCESS, "alice")
-    with pytest.raises(SettingsError, match="You have logged in to 2 regions: lab, prod"):
+    with pytest.raises(SettingsError, match="There are 2 logins: lab, prod"):
         remove_login(settings, None)
     with pytest.raises(SettingsError, match=r"There is no login x\. Expected one of lab, prod"):
         remove_login(settings, "x")
@@ -140,7 +140,7 @@ def test_logging_out_needs_a_name_only_if_there_are_several(settings: Settings) 
 def test_a_changed_file_is_refused_without_showing_it(settings: Settings, text: str) -> None:
     store_login(settings, "lab", ACCESS, "alice")
     logins_file(settings).write_text(text)
-    with pytest.raises(SettingsError, match="was changed and cannot be read") as caught:
+    with pytest.raises(SettingsError, match="has an invalid format") as caught:
         read_logins(settings)
     assert "SecretSecret" not in str(caught.value)
 

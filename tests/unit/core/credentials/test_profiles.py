@@ -55,7 +55,7 @@ def test_a_file_that_is_no_database_is_refused(home: Path) -> None:
     path = home / ".maascli.db"
     path.write_text("SecretSecret")
     path.chmod(0o600)
-    assert "has no profiles of the MAAS CLI that can be read: file is not a database" in refusal(path)
+    assert "cannot be read: file is not a database" in refusal(path)
 
 
 @pytest.mark.parametrize(

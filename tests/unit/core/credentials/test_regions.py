@@ -55,10 +55,12 @@ def test_a_user_without_a_region_learns_what_was_looked_for(home: Path) -> None:
 
     text = refusal()
 
-    assert text.startswith("MAAS_URL and MAAS_API_KEY are not set. Nor is MAAS_API_KEY_FILE or MAAS_MCP_PROFILES, and ")
+    assert text.startswith(
+        "MAAS_URL and MAAS_API_KEY are not set. MAAS_API_KEY_FILE and MAAS_MCP_PROFILES are not set "
+    )
     assert f"{home / 'state' / 'logins.json'} has no login. " in text
     assert "The MAAS CLI has the profiles lab, prod: choose with MAAS_MCP_PROFILES=lab." in text
-    assert "Run `maas-mcp login`." in text
+    assert "Run `maas-mcp login`, or use an API key." in text
 
 
 def test_a_profile_is_not_used_unless_it_is_chosen(home: Path) -> None:
@@ -115,7 +117,7 @@ def test_several_profiles_are_several_regions_in_the_given_order(home: Path) -> 
 
 
 def test_an_unknown_profile_is_refused_with_the_known_ones(home: Path) -> None:
-    assert "There are none." in refusal(profiles=("lab",))
+    assert "There are no logins and no profiles." in refusal(profiles=("lab",))
     write_profiles(home / ".maascli.db", {"lab": (OTHER, KEY)})
     log_in("home", URL)
     text = refusal(profiles=("lab", "prod"))

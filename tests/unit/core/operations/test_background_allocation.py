@@ -200,7 +200,7 @@ class TestFailing:
         await abort(house, answered.handle)
         assert states(house) == ["Ready"] * 5
 
-    async def test_a_fault_of_the_plugin_is_the_error_of_the_operation(
+    async def test_a_bug_in_the_plugin_is_the_error_of_the_operation(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async def members(*_: object) -> None:

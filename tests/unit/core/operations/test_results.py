@@ -113,7 +113,7 @@ def test_a_result_that_does_not_match_the_declaration_is_refused_with_the_reason
     assert refusal.value.hint
 
 
-def test_a_failing_serializer_is_a_fault_of_the_plugin() -> None:
+def test_a_failing_serializer_is_a_bug_in_the_plugin() -> None:
     class Torn(Found):
         @computed_field
         def half(self) -> int:

@@ -97,13 +97,13 @@ async def test_operations_resumed_together_share_reads_of_machines(
     house.region.requests.clear()
     engine, _ = engine_of(client_of(house.region), house.tasks, now=house.now)
 
-    async def pick_up(engine: Engine, handle: Handle) -> None:
+    async def resume(engine: Engine, handle: Handle) -> None:
         status = await engine.resume(Deploy(), handle, reporter(), CancellationToken())
         assert status.message == "Deploying"
 
     async with anyio.create_task_group() as calls:
         for handle in handles:
-            calls.start_soon(pick_up, engine, handle)
+            calls.start_soon(resume, engine, handle)
 
     assert [each.template for each in reads(house.region)].count("users/") == 1
     events = {each.query["id"][0]: at for at, each in enumerate(reads(house.region)) if each.template == "events/"}

@@ -61,10 +61,10 @@ def test_times_are_read_as_text_and_without_a_zone_are_in_the_windows_zone() -> 
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({"start": "2026-12-24T00:00:00Z", "end": "09:00"}, "differ in kind"),
-        ({"start": "2026-12-24T00:00:00Z", "end": "2026-12-24T00:00:00Z"}, "not after start"),
+        ({"start": "2026-12-24T00:00:00Z", "end": "09:00"}, "of different kinds"),
+        ({"start": "2026-12-24T00:00:00Z", "end": "2026-12-24T00:00:00Z"}, "not later than start"),
         ({"start": "09:00", "end": "09:00"}, "same time of day"),
-        ({"start": "08:00", "end": "09:00", "timezone": "Vienna"}, "not a known time zone"),
+        ({"start": "08:00", "end": "09:00", "timezone": "Vienna"}, "no time zone has the name"),
         ({"start": "08:00", "end": "09:00", "days": ["friday"]}, "mon"),
         ({"start": "08:00", "end": "09:00", "until": "now"}, "extra"),
     ],

@@ -42,8 +42,8 @@ async def answer(region: MaasRegion, principal: Principal, method: str, *, waiti
 
         async with test.host.tenant(principal) as tenant:
             node = region.machine("node01").system_id
-            handle = Handle("maas_deploy_machine", node, int(tenant.sealer.now()), 1, ())
-            operation_id = tenant.sealer.seal(handle)
+            handle = Handle("maas_deploy_machine", node, int(tenant.handle_signer.now()), 1, ())
+            operation_id = tenant.handle_signer.sign(handle)
         if waiting:
             test.host.waiting.add(principal.name, operation_id, Answers({}), handle.started)
         connections = test.host.connections

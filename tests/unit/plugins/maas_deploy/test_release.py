@@ -13,7 +13,7 @@ from maas_mcp.api import InvalidArgumentsError, MaasBadRequestError, OperationFa
 from maas_mcp.errors import MaasConflictError, MachineGoneError, OperationCancelledError
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import CancelPolicy
-from maas_mcp.operations.handles import Sealer
+from maas_mcp.operations.handles import HandleSigner
 from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.testing import MaasRegion
 from maas_simulator import Fault
@@ -197,9 +197,9 @@ async def test_a_resumed_release_succeeds_if_the_composed_machine_is_deleted(hou
     await house.run("node07", Release)
     await anyio.sleep(600)
     assert house.handle is not None
-    sealer = Sealer([b"0123456789abcdef0123456789abcdef"], "kim", anyio.current_time)
+    signer = HandleSigner([b"0123456789abcdef0123456789abcdef"], "kim", anyio.current_time)
 
-    handle = sealer.open(sealer.seal(house.handle))
+    handle = signer.verify(signer.sign(house.handle))
     outcome = await house.engine.resume(Release(), handle, ProgressReporter(discard_progress), CancellationToken())
 
     assert outcome.result is not None

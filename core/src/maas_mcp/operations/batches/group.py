@@ -42,7 +42,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.outages import deadline_after, giving_up, seconds_until
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.last_seen import LastSeen, NoAnswerInTimeError
+from maas_mcp.operations.running.last_seen import AnswerTimeoutError, LastSeen
 from maas_mcp.operations.running.start_requests import StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.survey import Survey
@@ -351,8 +351,8 @@ class BatchEngine:
         read = partial(read_batch, handle=handle, by_other_process=by_other)
         try:
             found = await self._last_seen.read(handle, progress, until, read)
-        except NoAnswerInTimeError as no_answer:
-            return no_answer.status, False
+        except AnswerTimeoutError as timeout:
+            return timeout.status, False
         if found.allocated_at is not None:
             return unstarted_status(handle, found.machines, found.allocated_at, self._now(), self._timing), True
         followers = self._resumer(batch, handle).followers(found.machines, cancellation, min(until, limit))

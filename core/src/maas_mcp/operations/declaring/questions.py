@@ -150,7 +150,7 @@ class AsksClient:
     async def ask(self, text: str, answer: type[AnswerT], *, key: str = "answer") -> AnswerT:
         """Ask the user a question, and return the answer.
 
-        Ask before the first change in MAAS: after it, a question ends the call as a fault of the plugin. For clients
+        Ask before the first change in MAAS: after it, a question ends the call as a bug in the plugin. For clients
         since 2026-07-28, the call ends with the question and runs again from its start with the answer, so that
         everything before the question must be repeatable. Questions that follow each other need different keys.
 

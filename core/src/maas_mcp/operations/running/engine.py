@@ -33,7 +33,7 @@ from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running import region
 from maas_mcp.operations.running.adoption import Adoption, Found, answer_repeated_request
 from maas_mcp.operations.running.following import publishing_failure, watch, watch_resumed
-from maas_mcp.operations.running.last_seen import LastSeen, NoAnswerInTimeError
+from maas_mcp.operations.running.last_seen import AnswerTimeoutError, LastSeen
 from maas_mcp.operations.running.machine import MachineSubject
 from maas_mcp.operations.running.ownership import Caller
 from maas_mcp.operations.running.region import RegionSubject
@@ -291,9 +291,9 @@ class Engine:
             asked = anyio.current_time()
             ctx = self.context(operation, progress, cancellation)
             try:
-                subject = await _subject_class(operation).pick_up(self._shared, operation, request, ctx, until)
-            except NoAnswerInTimeError as no_answer:
-                return no_answer.status
+                subject = await _subject_class(operation).resume(self._shared, operation, request, ctx, until)
+            except AnswerTimeoutError as timeout:
+                return timeout.status
             if isinstance(subject, OperationStatus):
                 return subject
             return await watch_resumed(Run(subject, request), asked, until)

@@ -17,7 +17,7 @@ REMEMBERED: Final = 256
 """Maximum remembered operations."""
 
 
-class NoAnswerInTimeError(Exception):
+class AnswerTimeoutError(Exception):
     """MAAS did not answer within the caller's time; ``status`` has the last known state."""
 
     def __init__(self, status: OperationStatus[Any]) -> None:
@@ -72,7 +72,7 @@ class LastSeen:
         """Read a run that is resumed. Waits out an outage if there is time.
 
         Raises:
-            NoAnswerInTimeError: MAAS did not answer by ``until``.
+            AnswerTimeoutError: MAAS did not answer by ``until``.
             MaasError: MAAS cannot be reached: at once without a wait, otherwise after too long an outage.
         """
         asked = anyio.current_time()
@@ -88,4 +88,4 @@ class LastSeen:
             return await wait_out_outage(lambda: read(self._once), report, self._timing, until=until)
         except TimeoutError as late:
             answering = is_answering(late.__cause__)
-            raise NoAnswerInTimeError(self.status(handle, anyio.current_time() - asked, answering=answering)) from None
+            raise AnswerTimeoutError(self.status(handle, anyio.current_time() - asked, answering=answering)) from None

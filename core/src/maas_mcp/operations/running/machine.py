@@ -115,7 +115,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
 
     @classmethod
     @override
-    async def pick_up(
+    async def resume(
         cls,
         shared: Shared,
         operation: Operation[ArgsT, ResultT],

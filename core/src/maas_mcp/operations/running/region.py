@@ -70,7 +70,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
 
     @classmethod
     @override
-    async def pick_up(
+    async def resume(
         cls,
         shared: Shared,
         operation: RegionOperation[ArgsT, ResultT, ObservationT],

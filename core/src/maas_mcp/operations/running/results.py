@@ -128,7 +128,7 @@ def _unusable(tool: Declaration[Any, Any], what: str, advice: str) -> PluginErro
     """The error for a result that does not match the tool's output schema."""
     return PluginError(
         f"The result of {tool.name} is not the declared {tool.returns.__name__}: {what}. {advice}",
-        hint="This is a fault of the plugin. Requests that were already sent to MAAS may have taken effect.",
+        hint="This is a bug in the plugin. Requests that were already sent to MAAS may have taken effect.",
     )
 
 

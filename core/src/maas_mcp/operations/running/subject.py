@@ -123,13 +123,13 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
 
     @classmethod
     @abstractmethod
-    async def pick_up(
+    async def resume(
         cls, shared: Shared, operation: Any, request: StartRequest, ctx: ToolContext, until: float
     ) -> Self | OperationStatus[ResultT]:
         """Resume a run: read everything that MAAS has about it. Returns a status if there is nothing to follow.
 
         Raises:
-            NoAnswerInTimeError: MAAS did not answer by ``until``.
+            AnswerTimeoutError: MAAS did not answer by ``until``.
             OperationError: The run has ended without success.
             MaasError: MAAS cannot be reached.
         """

@@ -43,7 +43,7 @@ class Challenges:
         """Return the refusal of a request whose token lacks a scope."""
         return self._refusal(
             403,
-            f"This call requires the scope {scope}, which your token lacks.",
+            f"This call requires the scope {scope}, which the caller's token lacks.",
             "Ask the operator of this server for a token with that scope.",
             {"error": "insufficient_scope", "scope": scope},
         )
