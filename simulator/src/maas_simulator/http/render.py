@@ -10,7 +10,7 @@ from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record
-from maas_simulator.model.scripts import JSON, FinishedResults, SetType, combined, overall
+from maas_simulator.model.scripts import JSON, FinishedResults, ScriptResult, SetType, combined, overall
 from maas_simulator.model.statuses import ScriptStatus
 from maas_simulator.state import RegionState
 
@@ -154,6 +154,11 @@ def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
     return shown
 
 
+def _counted(result: ScriptResult) -> ScriptStatus:
+    """The status as it counts. Suppressed results count as little as aborted ones."""
+    return ScriptStatus.ABORTED if result.suppressed else result.status
+
+
 def _latest_tests(machine: SimulatedMachine) -> Collection[tuple[Record, ScriptStatus]]:
     """Each test with its latest status in any run, for each disk."""
     latest: dict[tuple[str, str | None], tuple[Record, ScriptStatus]] = {}
@@ -161,8 +166,7 @@ def _latest_tests(machine: SimulatedMachine) -> Collection[tuple[Record, ScriptS
         if isinstance(results, FinishedResults):
             latest |= {(name, disk): (BUILT_IN[name], results.ended_as) for name, disk in results.scripts}
         else:
-            shown = (each for each in results if not each.suppressed)
-            latest |= {(each.name, each.disk): (script_of(each), each.status) for each in shown}
+            latest |= {(each.name, each.disk): (script_of(each), _counted(each)) for each in results}
     return latest.values()
 
 
