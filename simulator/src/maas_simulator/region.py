@@ -70,6 +70,7 @@ class SimulatedRegion(RegionState):
         mode: BmcMode = "down",
         errors: PowerErrors = "driver",
         reason: str | None = None,
+        seconds: float = 0.0,
     ) -> None:
         """Make a machine's BMC fail, or work again. Meanwhile operations that need it fail.
 
@@ -80,16 +81,19 @@ class SimulatedRegion(RegionState):
                 the machine on or off, or to report its state. As MAAS ends switching with a query, ``no query`` fails
                 all requests, but the machine switches. ``stays off``, ``stays on``: it accepts all commands, and the
                 machine does not change. ``unroutable``: no rack controller can reach the BMC.
+                ``slow``: it works, but each command takes ``seconds``.
             errors: Whose error MAAS reports; regions of MAAS 3.7.3 differ. Some report the error of the BMC's
                 ``driver``, others that of the ``agent``: a 500 ``ExitError: exit status 1``, and ``Activity task
                 failed`` for a deployment.
             reason: The error that MAAS reports instead.
+            seconds: Real seconds that each command takes, also one that fails. A query is one command, and switching is
+                three. A deployment does not wait for its BMC.
 
         Raises:
             KeyError: There is no such machine.
         """
         with self.lock:
-            self.machine(name).bmc_down = BmcFailure(errors, reason, mode) if down else None
+            self.machine(name).bmc_down = BmcFailure(errors, reason, mode, seconds) if down else None
 
     def rack_down(self, system_id: str = RACK, *, down: bool = True) -> None:
         """Disconnect a rack controller, or reconnect it; ``KeyError`` if it does not exist.

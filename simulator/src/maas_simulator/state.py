@@ -9,6 +9,7 @@ from itertools import count
 from maas_simulator.model.auth import Authenticator, User
 from maas_simulator.model.built_in_scripts import NEW_SCRIPT, add_built_in_scripts, add_revision
 from maas_simulator.model.config import CONFIG
+from maas_simulator.model.costs import COMMANDS, Costs, Workers
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE, Event, EventLog
 from maas_simulator.model.faults import Faults, Hold, Requests
 from maas_simulator.model.images import Images
@@ -59,6 +60,10 @@ class RegionState:
         self.racks = {RACK: Rack(RACK, "rack01")}
         self.variant = Variant()
         self.oddities = Oddities()
+        self.costs = Costs()
+        self.workers = Workers()
+        self.bmc_seconds = 0.0
+        """How many real seconds the BMCs have taken for the current request."""
         self.faults = Faults()
         self.holds: dict[str, Hold] = {}
         self.requests = Requests()
@@ -217,9 +222,11 @@ class RegionState:
         return first
 
     def power_failure(self, machine: SimulatedMachine, *commands: Command) -> Refusal | None:
-        """The reason why a machine cannot be switched or queried, or None: its rack controller or BMC is down."""
+        """Send commands to a BMC, and return why MAAS cannot: its rack controller or the BMC is down."""
         if not self.racks[machine.rack].connected:
             return rack_down(machine.rack)
+        delay = machine.bmc_down.seconds if machine.bmc_down is not None else 0.0
+        self.bmc_seconds += sum(COMMANDS[each] for each in commands) * (self.costs.bmc + delay)
         failure = machine.bmc_failure(*commands)
         return Refusal(500, failure.answer(machine.power_type, machine.system_id)) if failure is not None else None
 

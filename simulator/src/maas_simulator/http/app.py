@@ -59,6 +59,8 @@ class _ParsedRequest:
     form: dict[str, list[str]]
     signed_form: str
     broken: Refusal | None
+    shown: int = 0
+    """How many machines the response shows."""
 
 
 class _RegionApp:
@@ -111,14 +113,27 @@ class _RegionApp:
             raise
         with self.region.lock:
             self.region.play()
-            return self._respond(parsed)
+            response = self._respond(parsed)
+            busy = self._occupy_worker(parsed)
+        await _wait(busy)
+        return response
 
     def _respond(self, parsed: _ParsedRequest) -> Response:
+        self.region.bmc_seconds, parsed.shown = 0.0, 0
         try:
             answer = self._handle(parsed)
         except Refusal as refusal:
             return _response(refusal.status, refusal.body, refusal.content_type, refusal.headers)
+        values = answer.value if isinstance(answer.value, list) else [answer.value]
+        parsed.shown = sum(isinstance(each, dict) and "interface_set" in each for each in values)
         return _response(answer.status, answer.body, answer.content_type, answer.headers)
+
+    def _occupy_worker(self, parsed: _ParsedRequest) -> float:
+        """Return how long the request takes, with the wait for a worker."""
+        path, changes = parsed.endpoint.path if parsed.endpoint else "", parsed.request.method != "GET"
+        costs = self.region.costs
+        seconds = self.region.bmc_seconds + costs.of_request(path, changes=changes, shown=parsed.shown)
+        return self.region.workers.work(self.region.schedule.clock(), seconds, costs.workers) if seconds else 0.0
 
     def _handle(self, parsed: _ParsedRequest) -> Answer:
         endpoint = parsed.endpoint

@@ -23,15 +23,17 @@ PowerState = Literal["on", "off", "unknown", "error"]
 PowerErrors = Literal["driver", "agent"]
 """Whose error MAAS 3.7.3 reports for a failing BMC. Regions of both kinds were recorded."""
 
-BmcMode = Literal["down", "no on", "no off", "no query", "stays off", "stays on", "unroutable"]
+BmcMode = Literal["down", "slow", "no on", "no off", "no query", "stays off", "stays on", "unroutable"]
 """How a BMC fails: ``down`` fails always; ``no on``, ``no off`` and ``no query`` fail to do this one thing. A BMC that
 ``stays off`` or ``stays on`` accepts all commands, and its machine does not change. An ``unroutable`` BMC works, but no
-rack controller can reach it. MAAS ends switching with a query, so that ``no query`` fails it as well."""
+rack controller can reach it. A ``slow`` one works. MAAS ends switching with a query, so that ``no query`` fails it as
+well."""
 
 Command = Literal["on", "off", "query"]
 
 _REFUSED: Final[Mapping[BmcMode, frozenset[Command]]] = MappingProxyType(
     {
+        "slow": frozenset(),
         **dict.fromkeys(("down", "no query", "unroutable"), frozenset[Command]({"on", "off", "query"})),
         **dict.fromkeys(("no on", "stays off"), frozenset[Command]({"on"})),
         **dict.fromkeys(("no off", "stays on"), frozenset[Command]({"off"})),
@@ -46,6 +48,8 @@ class BmcFailure:
     errors: PowerErrors = "driver"
     reason: str | None = None
     mode: BmcMode = "down"
+    seconds: float = 0.0
+    """How many real seconds every command takes, also one that fails."""
 
     def refuses(self, command: Command, real: str) -> bool:
         """Whether a command fails for a machine whose real power state is this."""
