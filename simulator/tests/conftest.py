@@ -76,7 +76,7 @@ class Maas:
     def get(self, path: str) -> httpx.Response:
         return self.send("GET", path)
 
-    def post(self, path: str, **form: str) -> httpx.Response:
+    def post(self, path: str, **form: str | list[str]) -> httpx.Response:
         return self.send("POST", path, data=form)
 
     def read(self, hostname: str) -> dict[str, Any]:

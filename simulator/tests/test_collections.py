@@ -67,7 +67,7 @@ STEPS: dict[str, list[Step]] = {
     ],
     "SSH keys": [
         ("bob", "POST", "account/prefs/sshkeys/", {"key": "x"}, 400, {"key": ["Invalid SSH public key."]}),
-        ("bob", "POST", "account/prefs/sshkeys/", {"key": f"ssh-ed25519 {'A' * 68} me"}, 200, {"keysource": ""}),
+        ("bob", "POST", "account/prefs/sshkeys/", {"key": f"ssh-ed25519 {'A' * 68} me"}, 201, {"keysource": ""}),
         ("bob", "PUT", "account/prefs/sshkeys/1/", {}, 405, ""),
         ("admin", "DELETE", "account/prefs/sshkeys/1/", {}, 404, "No SSHKey matches the given query."),
         ("bob", "DELETE", "account/prefs/sshkeys/1/", {}, 204, ""),

@@ -8,6 +8,7 @@ from maas_simulator import demo_region
 from maas_simulator.http.endpoints import ENDPOINTS
 from simulator.tests.conftest import Maas
 
+REQUIRE_PARAMETERS = {"mount_special", "unmount_special", "set_storage_layout"}
 PARTS = {"{system_id}": "7xneda", "{id}": "1"}
 
 
@@ -36,7 +37,8 @@ def test_every_described_action_exists(admin: Maas) -> None:
         assert handler["uri"] == f"http://maas{handler['path']}"
         for action in handler["actions"]:
             status, text = ask(action["method"], handler["uri"], action["op"])
-            assert status != 501, action
+            # Only the whole list of nodes is not simulated, because it has the controllers.
+            assert status != 501 or handler["path"].endswith("/nodes/"), action
             assert not text.startswith(("Unknown API endpoint", "Unrecognised signature")), action
 
 
@@ -50,7 +52,8 @@ def test_every_undescribed_action_is_not_simulated(admin: Maas) -> None:
     others = there - described_actions
     assert described_actions < there
     for uri, method, op in others:
-        assert ask(method, uri, op)[0] == 501, (uri, method, op)
+        # MAAS's own check of the parameters comes first for some.
+        assert ask(method, uri, op)[0] in (501, 400 if op in REQUIRE_PARAMETERS else 501), (uri, method, op)
 
 
 def test_only_the_version_is_described_as_anonymous(admin: Maas) -> None:

@@ -5,7 +5,8 @@ from maas_simulator.http.app import create_app
 from maas_simulator.model.auth import User
 from maas_simulator.model.costs import Costs
 from maas_simulator.model.faults import Fault, Latency, RateLimit, RequestCount, RequestRecord, count_requests
-from maas_simulator.model.machines import Disk, SimulatedMachine
+from maas_simulator.model.hardware import Disk
+from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.oddities import OddEvents, OddMachine
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant

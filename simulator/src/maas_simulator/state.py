@@ -13,7 +13,7 @@ from maas_simulator.model.costs import COMMANDS, Costs, Workers
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE, Event, EventLog
 from maas_simulator.model.faults import Faults, Hold, Requests
 from maas_simulator.model.images import Images
-from maas_simulator.model.machines import Machines, Rack, SimulatedMachine
+from maas_simulator.model.machines import MANUAL, Machines, Rack, SimulatedMachine
 from maas_simulator.model.networks import RACK, add_default_networks, vlan_of_fabric
 from maas_simulator.model.oddities import Oddities
 from maas_simulator.model.organisation import add_default_organisation
@@ -259,8 +259,10 @@ class RegionState:
         machine.owner = None
         machine.addressed = False
         machine.agent_name = ""
+        machine.annotations.clear()
         machine.locked = False
-        machine.switch("off")
+        if machine.power_type != MANUAL:
+            machine.switch("off")
         machine.clear_installation()
 
     def remove(self, machine: SimulatedMachine) -> None:

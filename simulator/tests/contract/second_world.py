@@ -6,8 +6,9 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from maas_simulator import Disk, SimulatedMachine, SimulatedRegion, Status, User
+from maas_simulator import SimulatedMachine, SimulatedRegion, Status, User
 from maas_simulator.model.events import Event
+from maas_simulator.model.hardware import SIMULATED, Disk, Hardware
 from maas_simulator.model.scripts import ScriptResult, SetType
 from maas_simulator.model.statuses import ScriptStatus
 from simulator.tests.contract.recording import HERE
@@ -61,9 +62,10 @@ def _machine(number: int, seen: dict[str, Any]) -> SimulatedMachine:
         status=Status(seen["status"]),
         previous_status=Status.READY if disks else Status.NEW,
         known=bool(disks),
-        disks=tuple(
-            Disk(each["name"], each["size"], tuple(each["tags"]), each["model"], each["serial"]) for each in disks
-        ),
+        booted=seen["bios_boot_method"] is not None,
+        disks=tuple(_disk(each) for each in disks),
+        hardware=_hardware(),
+        power_parameters=world()["gets"]["machines/?op=power_parameters"][seen["system_id"]],
         macs=tuple(nic["mac_address"] for nic in seen["interface_set"]),
         fabrics=tuple(nic["vlan"]["fabric_id"] if nic["vlan"] else 0 for nic in seen["interface_set"][1:]),
         tag_names=tuple(seen["tag_names"]),
@@ -74,6 +76,19 @@ def _machine(number: int, seen: dict[str, Any]) -> SimulatedMachine:
         discovered_address=next(iter(_addresses(seen["boot_interface"]["discovered"])), ""),
         own_address=next(iter(_addresses(seen["boot_interface"]["links"])), ""),
     )
+
+
+def _disk(seen: dict[str, Any]) -> Disk:
+    same = ("name", "size", "model", "serial", "block_size", "firmware_version", "id_path")
+    return Disk(**{name: seen[name] for name in same}, tags=tuple(seen["tags"]))
+
+
+@cache
+def _hardware() -> Hardware:
+    """The hardware, which all machines have in common. Only some are known."""
+    seen = next(each for each in world()["gets"]["machines/"] if each["physicalblockdevice_set"])
+    nic = {name: seen["boot_interface"][name] for name in SIMULATED.nic}
+    return Hardware(seen["hardware_info"], nic, seen["bios_boot_method"], seen["cpu_speed"])
 
 
 def _addresses(links: list[dict[str, Any]] | None) -> list[str]:

@@ -208,6 +208,7 @@ def _keys(kind: str, path: str, label: str, is_valid: Callable[[str], object], m
         may_change=no_change,
         after_create=keep_owner,
         has_update=False,
+        created=201,
         more_many={("POST", "import"): import_ssh_keys} if more else {},
     )
 

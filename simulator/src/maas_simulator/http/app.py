@@ -1,8 +1,11 @@
 """The region as an ASGI application: routing, authentication, faults and holds."""
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qs
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import parse_qs, quote
 
 import anyio
 from starlette.applications import Starlette
@@ -11,14 +14,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from maas_simulator.http import account_routes, region_routes
+from maas_simulator.http import account_routes
 from maas_simulator.http.broken_responses import Dropped, apply_fault, replacement
-from maas_simulator.http.calls import Answer, Call, Endpoint, Handler, parse_form
+from maas_simulator.http.calls import Answer, Call, Endpoint, Handler, as_form, parse_body
 from maas_simulator.http.description import describe
 from maas_simulator.http.endpoints import PREFIX, find
 from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import OUTSIDE_THE_API
-from maas_simulator.model.auth import User
+from maas_simulator.model.auth import NOBODY, User
 from maas_simulator.model.faults import Hold, RequestRecord
 from maas_simulator.model.refusals import (
     BY_USER,
@@ -32,11 +35,8 @@ from maas_simulator.model.refusals import (
 from maas_simulator.model.signatures import Signed
 from maas_simulator.state import RegionState
 
-MOVED = (
-    "<html>\r\n<head><title>301 Moved Permanently</title></head>\r\n<body>\r\n"
-    "<center><h1>301 Moved Permanently</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
-)
-"""The response of the proxy in front of MAAS at the root."""
+LONGEST_LINE: Final = 8192
+"""The longest request line and header in bytes that the proxy in front of MAAS accepts."""
 
 
 def create_app(region: RegionState) -> Starlette:
@@ -57,7 +57,8 @@ class _ParsedRequest:
     raw_query: str
     query: dict[str, list[str]]
     form: dict[str, list[str]]
-    signed_form: str
+    data: object
+    signed: Signed
     broken: Refusal | None
     shown: int = 0
     """How many machines the response shows."""
@@ -136,88 +137,126 @@ class _RegionApp:
         return self.region.workers.work(self.region.schedule.clock(), seconds, costs.workers) if seconds else 0.0
 
     def _handle(self, parsed: _ParsedRequest) -> Answer:
-        endpoint = parsed.endpoint
-        if (answer := _answer_without_credentials(parsed, self.region)) is not None:
-            return answer
+        endpoint, request = parsed.endpoint, parsed.request
+        if len(request.method + request.scope["raw_path"].decode() + parsed.raw_query) + 11 > LONGEST_LINE:
+            raise _proxy_answer(HTTPStatus.REQUEST_URI_TOO_LONG, "Request-URI Too Large")
+        if any(len(name) + len(value) + 4 > LONGEST_LINE for name, value in request.scope["headers"]):
+            raise _proxy_answer(HTTPStatus.BAD_REQUEST, "Bad Request", reason="Request Header Or Cookie Too Large")
+        if not parsed.path.startswith(PREFIX):
+            return _answer_outside_the_api(parsed, self.region)
+        if (request.method, parsed.path) == ("GET", f"{PREFIX}describe/"):
+            return Answer(describe(str(request.base_url).rstrip("/")), content_type="application/json")
         if endpoint is None:
             raise no_such_endpoint(parsed.path)
-        user = self._user(parsed, endpoint)
-        handler = _handler(parsed, endpoint)
+        user = NOBODY if endpoint.is_open else self._user(parsed, endpoint)
+        handler = _handler(parsed, endpoint, user)
         call = Call(
             region=self.region,
             user=user,
-            method=parsed.request.method,
+            method=request.method,
             path=parsed.path,
             raw_query=parsed.raw_query,
             query=parsed.query,
             form=parsed.form,
             parts=parsed.parts,
+            data=parsed.data,
         )
         return handler(call)
 
     def _user(self, parsed: _ParsedRequest, endpoint: Endpoint) -> User:
         """The user of the request. Without credentials, MAAS's error depends on the endpoint."""
-        request = parsed.request
-        signed = Signed(request.method, str(request.url), parsed.signed_form)
-        user = self.region.authenticator.user(request.headers.get("authorization"), signed)
-        if user is None:
-            raise unrecognised(request.method, parsed.op) if endpoint.anonymous else Refusal(401, "Forbidden", PLAIN)
-        if endpoint.restricted and not user.is_superuser:
+        user = self.region.authenticator.user(parsed.request.headers.get("authorization"), parsed.signed)
+        if user is None and not endpoint.anonymous:
+            raise Refusal(401, "Forbidden", PLAIN)
+        if user is not None and endpoint.restricted and not user.is_superuser:
             raise Refusal(403, "User is not allowed access to this API.")
-        return user
+        return user or NOBODY
 
 
-def _answer_without_credentials(parsed: _ParsedRequest, region: RegionState) -> Answer | None:
-    if parsed.path == "/MAAS/":
-        raise Refusal(301, MOVED, "text/html", {"Location": "/MAAS/r/"}).without_vary()
-    if parsed.path == account_routes.LOGIN:
+def _answer_outside_the_api(parsed: _ParsedRequest, region: RegionState) -> Answer:
+    """Answer like MAAS's web interface, or like the proxy in front of MAAS."""
+    path = parsed.path
+    if path == account_routes.LOGIN:
         return account_routes.authenticate(region, parsed.request.method, parsed.form)
-    for path, what in OUTSIDE_THE_API.items():
-        if parsed.path.startswith(path):
+    for prefix, what in OUTSIDE_THE_API.items():
+        if path.startswith(prefix):
             raise not_simulated(what)
-    if parsed.request.method != "GET":
-        return None
-    if parsed.path == f"{PREFIX}describe/":
-        return Answer(describe(str(parsed.request.base_url).rstrip("/")), content_type="application/json")
-    return region_routes.VERSION if parsed.path == f"{PREFIX}version/" else None
+    if path == "/MAAS/":
+        raise _proxy_answer(HTTPStatus.MOVED_PERMANENTLY, "Moved Permanently", {"Location": "/MAAS/r/"})
+    if not path.startswith("/MAAS/"):
+        raise _proxy_answer(HTTPStatus.NOT_FOUND, "Not Found")
+    if path == "/MAAS/metrics":
+        raise Refusal(404, "", HTML).without_vary()
+    if path.startswith("/MAAS/api/1.0/"):
+        raise Refusal(410, "The 1.0 API is no longer available. Please use API version 2.0.", PLAIN)
+    raise Refusal(302, "", HTML, {"Location": f"/MAAS/?next={quote(path, safe='')}"})
 
 
-def _handler(parsed: _ParsedRequest, endpoint: Endpoint) -> Handler:
+def _proxy_answer(status: int, title: str, headers: Mapping[str, str] | None = None, reason: str = "") -> Refusal:
+    """Build a response of the proxy in front of MAAS."""
+    detail = f"<center>{reason}</center>\r\n" if reason else ""
+    lines = "\r\n".join(
+        (
+            f"<html>\r\n<head><title>{status:d} {reason or title}</title></head>\r\n<body>",
+            f"<center><h1>{status:d} {title}</h1></center>",
+            f"{detail}<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n",
+        )
+    )
+    return Refusal(status, lines, "text/html", headers).without_vary()
+
+
+def _handler(parsed: _ParsedRequest, endpoint: Endpoint, user: User) -> Handler:
     """The handler of the request. MAAS checks in this order, after the credentials."""
     method = parsed.request.method
-    if method not in endpoint.methods:
-        raise Refusal(405, "", HTML, {"Allow": ", ".join(endpoint.methods), **BY_USER})
+    known = endpoint.anonymous if user is NOBODY and endpoint.anonymous else endpoint.handlers
+    methods = sorted({each for each, _ in known})
+    if method not in methods:
+        vary = {"Vary": "Authorization"} if endpoint.is_open else BY_USER
+        raise Refusal(405, "", HTML, {"Allow": ", ".join(methods), **vary})
     if parsed.broken is not None:
         raise parsed.broken
-    handler = endpoint.handlers.get((method, parsed.op))
-    if handler is None:
-        raise no_such_endpoint(parsed.path) if parsed.op_in_path else unrecognised(method, parsed.op)
+    key = (method, parsed.op)
+    if key not in known:
+        refusal = no_such_endpoint(parsed.path) if parsed.op_in_path else unrecognised(method, parsed.op)
+        raise refusal.without_vary() if endpoint.is_open else refusal
     wanted = parsed.query.get("format", ["json"])[-1]
     if wanted != "json":
         raise Refusal(400, f"Invalid output format specified '{wanted}'.", PLAIN)
-    return handler
+    return endpoint.handlers[key]
 
 
 async def _parse_request(request: Request) -> _ParsedRequest:
-    path = str(request.scope["path"])
+    path = _normalized(str(request.scope["path"]))
     raw_query = request.scope["query_string"].decode("latin-1")
     query = parse_qs(raw_query, keep_blank_values=True)
     form: dict[str, list[str]] = {}
+    data: object = None
     broken = None
     body = await request.body()
-    content_type = request.headers.get("content-type", "")
-    signed_form = body.decode("latin-1") if content_type.startswith("application/x-www-form-urlencoded") else ""
     endpoint, parts, path_op = find(path)
-    op = path_op or next(iter(query.get("op", ())), None)
+    op = path_op or query.get("op", [""])[-1] or None
     try:
-        form = parse_form(content_type, body, takes_json=_takes_json(request.method, endpoint, op))
+        form, data = parse_body(request.headers.get("content-type", ""), body)
+        if data is not form and _takes_json(request.method, endpoint, op):
+            form = as_form(data)
     except Refusal as refusal:
         broken = refusal
-    if request.method == "POST":
-        op = op or next(iter(form.pop("op", ())), None)
+    posted = form if request.method == "POST" and data is form else {}
+    parameters = {name: values[-1] for name, values in (*posted.items(), *query.items())}
+    if request.method == "POST" and op is None and "op" in form:
+        op = form["op"][-1] or None
+        form = data = {name: values for name, values in form.items() if name != "op"}
+    signed = Signed(request.method, str(request.url), parameters)
     return _ParsedRequest(
-        request, path, endpoint, parts, op, path_op is not None, raw_query, query, form, signed_form, broken
+        request, path, endpoint, parts, op, path_op is not None, raw_query, query, form, data, signed, broken
     )
+
+
+def _normalized(path: str) -> str:
+    """Resolve dot segments and repeated slashes, as the proxy in front of MAAS does."""
+    if "//" not in path and "/." not in path:
+        return path
+    return posixpath.normpath(path).replace("//", "/") + ("/" if path.endswith(("/", "/.", "/..")) else "")
 
 
 def _takes_json(method: str, endpoint: Endpoint | None, op: str | None) -> bool:

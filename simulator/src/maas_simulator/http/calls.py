@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from functools import cached_property
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import parse_qs
 
 from pydantic_core import to_json
@@ -14,6 +15,7 @@ from pydantic_core import to_json
 from maas_simulator.model.auth import User
 from maas_simulator.model.forms import Form
 from maas_simulator.model.machines import SimulatedMachine
+from maas_simulator.model.networks import API
 from maas_simulator.model.refusals import BY_USER, JSON_TYPE, PLAIN, Refusal, forbidden, not_found, not_simulated
 from maas_simulator.state import RegionState
 
@@ -30,12 +32,14 @@ class Call:
     form: Form
     parts: tuple[str, ...]
     method: str = "GET"
+    data: object = None
+    """The body as MAAS's ``data``: its form, decoded JSON, or None."""
 
-    def machine(self, kind: str = "Machine") -> SimulatedMachine:
+    def machine(self, kind: str = "") -> SimulatedMachine:
         """The machine in the path: 404 if there is none, 403 if the user may not see it."""
         machine = self.region.machines.get(self.parts[0])
         if machine is None:
-            raise not_found(kind)
+            raise not_found(kind or ("Machine" if self.path.startswith(f"{API}/machines/") else "Node"))
         if not self.sees(machine):
             raise forbidden()
         return machine
@@ -45,19 +49,21 @@ class Call:
         return self.user.is_superuser or machine.owner in (None, self.user.username)
 
     def check_permission(self, permission: str, machine: SimulatedMachine) -> None:
-        """Raise a 403 unless the user has this permission on the machine.
-
-        The permissions are ``edit``, ``lock`` and ``admin``, and ``owner`` for marking it broken. A lock denies all of
-        them except ``lock``. ``superuser`` ignores locks: it is for reads, and for operations that check locks
-        themselves.
-        """
-        allowed = self.sees(machine)
-        if permission in ("admin", "superuser"):
-            allowed = self.user.is_superuser
-        if permission == "owner":
-            allowed = machine.owner == self.user.username
-        if not allowed or (machine.locked and permission in ("edit", "admin", "owner")):
+        """Raise a 403 unless the user has this permission on the machine; ``PERMISSIONS`` has their names."""
+        if not PERMISSIONS[permission](self, machine):
             raise forbidden()
+
+
+PERMISSIONS: Final[Mapping[str, Callable[[Call, SimulatedMachine], bool]]] = {
+    "view": Call.sees,
+    "lock": Call.sees,
+    "edit": lambda call, machine: call.sees(machine) and not machine.locked,
+    "admin": lambda call, machine: call.user.is_superuser and not machine.locked,
+    "superuser": lambda call, _machine: call.user.is_superuser,
+    "owner": lambda call, machine: machine.owner == call.user.username and not machine.locked,
+}
+"""The permissions on machines. ``lock`` is for locking and unlocking; ``superuser`` for reads, and for operations that
+check locks themselves; ``owner`` for marking a machine broken."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +98,19 @@ Handler = Callable[[Call], Answer]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A path and its handlers, by method and op.
-
-    ``anonymous``: without credentials it returns 400 instead of 401. ``restricted``: only superusers may call it.
-    """
+    """A path and its handlers, by method and op."""
 
     name: str
     """The name in the description of the API."""
     path: str
     """The path relative to ``/MAAS/api/2.0/``, with variable parts in braces."""
     handlers: Mapping[tuple[str, str | None], Handler]
-    anonymous: bool = False
+    anonymous: Collection[tuple[str, str | None]] = ()
+    """The handlers for requests without credentials. If there are none, such requests are a 401."""
+    is_open: bool = False
+    """Whether credentials are ignored."""
     restricted: bool = False
+    """Whether only superusers may call it."""
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -124,27 +131,59 @@ class Endpoint:
 _VARIABLE = re.compile(r"\{(\w+)\}")
 
 
-def parse_form(content_type: str, body: bytes, *, takes_json: bool = False) -> dict[str, list[str]]:
-    """Parse a urlencoded or multipart body. JSON parameters are ignored, as in most of MAAS's operations."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/json":
-        try:
-            given = json.loads(body or b"null")
-        except ValueError as error:
-            raise Refusal(400, "Bad Request", PLAIN) from error
-        return {name: [_text(value)] for name, value in given.items()} if takes_json and isinstance(given, dict) else {}
-    if kind == "multipart/form-data":
-        return _parse_multipart(content_type, body)
-    return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+def parse_body(content_type: str, body: bytes) -> tuple[dict[str, list[str]], object]:
+    """Parse a body into a form, and into MAAS's ``data``: the same form, decoded JSON or YAML, or else None.
+
+    A form is urlencoded or multipart. The operations of MAAS that read it ignore all other bodies.
+    """
+    match content_type.partition(";")[0].strip().lower():
+        case "application/x-www-form-urlencoded":
+            form = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+        case "multipart/form-data":
+            form = _parse_multipart(content_type, body)
+        case "":
+            form = {}
+        case "application/json":
+            return {}, _decode(json.loads, body or b"null")
+        case "application/x-yaml":
+            return {}, _decode(_load_yaml, body)
+        case _:
+            return {}, None
+    return form, form
+
+
+def as_form(data: object) -> dict[str, list[str]]:
+    """Convert decoded JSON to a form, for the operations of MAAS that read ``data``."""
+    if not isinstance(data, Mapping):
+        raise not_simulated("a body that is neither a form nor a JSON object")
+    return {
+        name: [_text(each) for each in (value if isinstance(value, list) else [value])] for name, value in data.items()
+    }
+
+
+def _decode(decode: Callable[[bytes], object], body: bytes) -> object:
+    try:
+        return decode(body)
+    except ValueError as error:
+        raise Refusal(400, "Bad Request", PLAIN) from error
+
+
+def _load_yaml(body: bytes) -> object:
+    import yaml  # noqa: PLC0415 - hardly any request is YAML
+
+    try:
+        return yaml.safe_load(body)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def _text(value: object) -> str:
     """Convert a value of a JSON body to its form value."""
     if value is None or isinstance(value, bool):
         return "" if value is None else str(value).lower()
-    if not isinstance(value, str):
-        raise not_simulated("reading numbers, lists and objects from a JSON body")
-    return value
+    if not isinstance(value, str | int | float):
+        raise not_simulated("reading objects from a JSON body")
+    return str(value)
 
 
 def _parse_multipart(content_type: str, body: bytes) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from maas_simulator.http.calls import Endpoint, Handler
+from maas_simulator.http.calls import Handler
 from maas_simulator.http.endpoints import ENDPOINTS, PREFIX
 from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import NotSimulated
@@ -32,16 +32,11 @@ def _resources(base: str) -> Iterator[dict[str, object]]:
                 "params": list(endpoint.params),
                 "actions": actions,
             }
-            yield {"name": handler["name"], "anon": handler if _is_anonymous(endpoint) else None, "auth": handler}
+            yield {"name": handler["name"], "anon": handler if endpoint.is_open else None, "auth": handler}
 
 
 def _is_simulated(handler: Handler) -> bool:
     return not isinstance(handler, NotSimulated)
-
-
-def _is_anonymous(endpoint: Endpoint) -> bool:
-    """Whether the endpoint needs no credentials: only the version."""
-    return endpoint.name == "Version"
 
 
 def _action(method: str, op: str | None, handler: Handler) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """The paths and operations of the API, with their handlers."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from maas_simulator.http import (
@@ -19,7 +20,7 @@ from maas_simulator.http import (
 from maas_simulator.http.calls import Endpoint
 from maas_simulator.http.empty_collections import EMPTY, none
 from maas_simulator.http.machine_routes import Operation
-from maas_simulator.http.unsimulated import UNSIMULATED, unsimulated_handlers
+from maas_simulator.http.unsimulated import ONLY_CHECKED, UNSIMULATED, unsimulated_handlers
 from maas_simulator.operations.rules import RULES
 
 PREFIX = "/MAAS/api/2.0/"
@@ -47,7 +48,7 @@ RESOURCES = (
 """The collections of records."""
 
 SIMULATED = (
-    Endpoint("Version", "version/", {("GET", None): region_routes.version}),
+    Endpoint("Version", "version/", {("GET", None): region_routes.version}, is_open=True),
     Endpoint(
         "Users",
         "users/",
@@ -89,8 +90,10 @@ SIMULATED = (
             ("GET", "power_parameters"): machine_routes.all_power_parameters,
             ("POST", "set_zone"): machine_edits.set_zone,
             ("POST", "clone"): machine_edits.clone,
+            ("POST", "accept"): machine_edits.accept,
+            ("POST", "accept_all"): machine_edits.accept_all,
+            ("GET", "is_registered"): node_resources.is_registered,
         },
-        anonymous=True,
     ),
     Endpoint(
         "Machine",
@@ -102,12 +105,30 @@ SIMULATED = (
             ("PUT", None): machine_edits.update,
             ("GET", "power_parameters"): machine_routes.power_parameters,
             ("POST", "set_workload_annotations"): machine_edits.set_workload_annotations,
+            ("POST", "set_owner_data"): machine_edits.set_owner_data,
             ("POST", "power_off"): machine_routes.power_off,
             **{("POST", name): Operation(rule) for name, rule in RULES.items() if name != "power_off"},
+            **ONLY_CHECKED,
         },
     ),
-    Endpoint("Nodes", "nodes/", {}, anonymous=True),
-    Endpoint("Node", "nodes/{system_id}/", {("GET", None): machine_routes.read_node}),
+    Endpoint(
+        "Nodes",
+        "nodes/",
+        {
+            ("GET", None): node_resources.list_nodes,
+            ("GET", "is_registered"): node_resources.is_registered,
+            ("POST", "set_zone"): machine_edits.set_zone,
+        },
+    ),
+    Endpoint(
+        "Node",
+        "nodes/{system_id}/",
+        {
+            ("GET", None): machine_routes.read,
+            ("GET", "power_parameters"): machine_routes.power_parameters,
+            ("DELETE", None): machine_routes.delete,
+        },
+    ),
     Endpoint("Interfaces", "nodes/{system_id}/interfaces/", {("GET", None): machine_routes.interfaces}),
     Endpoint("Interface", "nodes/{system_id}/interfaces/{id}/", {("GET", None): machine_routes.interface}),
     Endpoint("BlockDevices", "nodes/{system_id}/blockdevices/", {("GET", None): machine_routes.blockdevices}),
@@ -154,19 +175,33 @@ SIMULATED = (
 )
 
 
-def _add_unsimulated(endpoint: Endpoint) -> Endpoint:
-    return replace(endpoint, handlers={**dict(unsimulated_handlers(endpoint.path)), **endpoint.handlers})
+_IS_REGISTERED = ("GET", "is_registered")
+ANONYMOUS: Mapping[str, Collection[tuple[str, str | None]]] = {
+    "machines/": {("POST", None), _IS_REGISTERED},
+    **{f"{kind}/": {_IS_REGISTERED} for kind in ("nodes", "devices", "rackcontrollers", "regioncontrollers")},
+    "files/": {("GET", "get"), ("GET", "get_by_key")},
+}
+"""The handlers that MAAS calls without credentials, by path."""
 
 
-ENDPOINTS = (
-    *map(_add_unsimulated, SIMULATED),
-    *(
-        Endpoint(path, path, dict(unsimulated_handlers(path)))
-        for path in UNSIMULATED
-        if all(path != each.path for each in SIMULATED)
-    ),
+def _complete(endpoint: Endpoint) -> Endpoint:
+    """Add the operations of MAAS that are not simulated."""
+    return replace(
+        endpoint,
+        handlers={**dict(unsimulated_handlers(endpoint.path)), **endpoint.handlers},
+        anonymous=ANONYMOUS.get(endpoint.path, ()),
+    )
+
+
+ENDPOINTS = tuple(
+    map(
+        _complete,
+        (
+            *SIMULATED,
+            *(Endpoint(path, path, {}) for path in UNSIMULATED if all(path != each.path for each in SIMULATED)),
+        ),
+    )
 )
-"""Add the operations of MAAS that are not simulated."""
 
 
 def find(path: str) -> tuple[Endpoint | None, tuple[str, ...], str | None]:

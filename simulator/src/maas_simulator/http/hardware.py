@@ -1,9 +1,11 @@
-"""A machine's hardware as JSON: NICs, disks, processors and power parameters."""
+"""A machine's hardware as JSON: NICs, disks and processors."""
 
 import uuid
+from collections.abc import Iterator
 
 from maas_simulator.http.network_views import subnet_json, vlan_json
-from maas_simulator.model.machines import MANUAL, Disk, SimulatedMachine
+from maas_simulator.model.hardware import UEFI, Disk
+from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API, vlan_of_fabric
 from maas_simulator.model.scripts import JSON
 from maas_simulator.state import RegionState
@@ -29,26 +31,14 @@ HARDWARE = [
     "chassis_version",
 ]
 BLOCK = 4 * 2**20
-PARTITION_TABLE = 6 * 2**20
+PARTITION_TABLE = 5 * 2**20
 """The space that MAAS counts as used in addition to partitions."""
+BIOS_PARTITION = 2**20
+"""The additional space on disks from which machines boot without UEFI."""
 
-SIMULATED_HARDWARE = {
-    "system_vendor": "Simulated",
-    "system_product": "SIM-1",
-    "system_version": "1",
-    "mainboard_vendor": "Simulated",
-    "mainboard_product": "SIM-MB",
-    "mainboard_serial": "MB1",
-    "mainboard_version": "1",
-    "mainboard_firmware_vendor": "SimBIOS",
-    "mainboard_firmware_date": "01/01/2024",
-    "mainboard_firmware_version": "1.0",
-    "chassis_vendor": "Simulated",
-    "chassis_type": "Rack Mount Chassis",
-    "chassis_serial": "C1",
-    "chassis_version": "1",
-}
-"""The hardware information that commissioning finds on every machine."""
+EFI_PARTITION = 512 * 2**20
+_PARTITIONS = {"efi": (1, "fat32", "efi", "/boot/efi"), "root": (2, "ext4", "root", "/")}
+"""The number, filesystem, label and mount point of the partitions of MAAS's flat layout."""
 
 
 def interfaces_json(region: RegionState, machine: SimulatedMachine) -> list[JSON]:
@@ -61,42 +51,23 @@ def disks_json(machine: SimulatedMachine) -> list[JSON]:
     return [_disk(machine, index) for index in range(len(machine.disks))] if machine.known else []
 
 
-def power_json(machine: SimulatedMachine) -> JSON:
-    """The power parameters. They are fictitious."""
-    if machine.power_type in ("", MANUAL):
-        return {}
-    return {
-        "power_user": "maas",
-        "power_driver": "LAN_2_0",
-        "power_address": f"10.20.0.{10 + machine.number}",
-        "power_off_mode": "hard",
-        "cipher_suite_id": "3",
-        "power_boot_type": "auto",
-        "privilege_level": "OPERATOR",
-        "workaround_flags": ["opensesspriv"],
-        "k_g": "",
-        "power_pass": "secret",
-        "mac_address": "",
-    }
-
-
 def hardware_json(machine: SimulatedMachine) -> JSON:
     """The hardware counts from commissioning."""
     known = machine.known
     info: JSON = dict.fromkeys(HARDWARE, "Unknown")
     if known:
-        info |= {**SIMULATED_HARDWARE, "system_serial": f"S{23990000 + machine.number}"}
-    cores = list(range(machine.cpu_count)) if known else []
-    memory = machine.memory if known else 0
+        info |= {**machine.hardware.info, "system_serial": f"S{23990000 + machine.number}"}
+    cores, memory = machine.numa_node or ((machine.cpu_count, machine.memory) if known else (0, 0))
     return {
         "architecture": machine.architecture,
-        "cpu_count": len(cores),
-        "cpu_speed": 0,
-        "memory": memory,
+        "cpu_count": machine.cpu_count if known else 0,
+        "cpu_speed": machine.hardware.cpu_speed if known else 0,
+        "bios_boot_method": machine.hardware.boot_method if known or machine.booted else None,
+        "memory": machine.memory if known else 0,
         "storage": machine.storage,
         "hardware_info": info,
         "hardware_uuid": _uuid(machine, "hardware") if known else None,
-        "numanode_set": [{"index": 0, "memory": memory, "cores": cores, "hugepages_set": []}],
+        "numanode_set": [{"index": 0, "memory": memory, "cores": list(range(cores)), "hugepages_set": []}],
     }
 
 
@@ -109,11 +80,9 @@ def _interface(region: RegionState, machine: SimulatedMachine, index: int) -> JS
         "name": f"eno{index + 1}" if known else f"eth{index}",
         "type": "physical",
         "mac_address": machine.mac_addresses[index],
-        "vendor": "My Corporation" if known else None,
-        "product": "My Gigabit Network Connection" if known else None,
-        "firmware_version": "1.63, 0x800009fa" if known else None,
-        "interface_speed": 10000 if known else 0,
-        "link_speed": 10000 if known else 0,
+        **(machine.hardware.nic if known else dict.fromkeys(machine.hardware.nic)),
+        "interface_speed": machine.hardware.link_speed if known else 0,
+        "link_speed": machine.hardware.link_speed if known else 0,
         "link_connected": True,
         "enabled": True,
         "effective_mtu": 1500,
@@ -131,7 +100,9 @@ def _interface(region: RegionState, machine: SimulatedMachine, index: int) -> JS
 def _connection(region: RegionState, machine: SimulatedMachine, index: int, number: int) -> JSON:
     """The connection of a NIC, known after commissioning."""
     if not machine.known:
-        return {"vlan": None, "links": [], "discovered": None}
+        boots = index == 0 and machine.booted
+        vlan = vlan_json(region, region.tables["VLAN"][region.tables["Subnet"][machine.subnet]["vlan"]])
+        return {"vlan": vlan if boots else None, "links": [], "discovered": None}
     if index > 0:
         vlan = vlan_of_fabric(region.tables, machine.fabrics[index - 1])
         links = [{"id": number, "mode": "link_up"}] if machine.linked else []
@@ -151,57 +122,67 @@ def _links(machine: SimulatedMachine, number: int, subnet: JSON) -> list[JSON]:
 
 def _disk(machine: SimulatedMachine, index: int) -> JSON:
     disk, number = machine.disks[index], machine.number * 10 + index
-    partitions = [_partition(machine, disk, number)] if index == 0 and machine.laid_out else []
+    partitions = list(_partitions(machine, disk, number)) if index == 0 and machine.laid_out else []
+    plural = "s" * (len(partitions) > 1)
+    table = PARTITION_TABLE + BIOS_PARTITION * (machine.hardware.boot_method != UEFI)
     return {
         "id": number,
         "system_id": machine.system_id,
         "name": disk.name,
         "type": "physical",
         "size": disk.size,
-        "used_size": _room(disk) + PARTITION_TABLE if partitions else 0,
+        "used_size": _room(disk) + table if partitions else 0,
         "available_size": 0 if partitions else _room(disk),
-        "block_size": 512,
+        "block_size": disk.block_size,
         "tags": list(disk.tags),
-        "used_for": "GPT partitioned with 1 partition" if partitions else "Unused",
+        "used_for": f"GPT partitioned with {len(partitions)} partition{plural}" if partitions else "Unused",
         "partition_table_type": "GPT" if partitions else None,
         "partitions": partitions,
-        "id_path": f"/dev/{disk.name}",
+        "id_path": disk.id_path or f"/dev/{disk.name}",
         "path": f"/dev/disk/by-dname/{disk.name}",
         "numa_node": 0,
         "model": disk.model,
         "serial": disk.serial,
         "uuid": None,
-        "firmware_version": None,
+        "firmware_version": disk.firmware_version,
         "filesystem": None,
         "storage_pool": None,
         "resource_uri": f"{API}/nodes/{machine.system_id}/blockdevices/{number}/",
     }
 
 
-def _partition(machine: SimulatedMachine, disk: Disk, number: int) -> JSON:
+def _partitions(machine: SimulatedMachine, disk: Disk, number: int) -> Iterator[JSON]:
+    """The partitions of MAAS's flat layout."""
+    efi = EFI_PARTITION if machine.hardware.boot_method == UEFI else 0
+    if efi:
+        yield _partition(machine, disk, number, efi, "efi")
+    yield _partition(machine, disk, number, _room(disk) - efi, "root")
+
+
+def _partition(machine: SimulatedMachine, disk: Disk, device: int, size: int, kind: str) -> JSON:
+    place, fstype, label, mount_point = _PARTITIONS[kind]
+    number = device * 10 + place
     return {
         "id": number,
         "system_id": machine.system_id,
-        "device_id": number,
+        "device_id": device,
         "type": "partition",
-        "size": _room(disk),
-        "bootable": False,
+        "size": size,
+        "bootable": label == "efi",
         "tags": [],
-        "uuid": _uuid(machine, "partition"),
-        "used_for": "ext4 formatted filesystem mounted at /" if machine.mounted else "Unused",
-        "path": f"/dev/disk/by-dname/{disk.name}-part2",
-        "filesystem": _filesystem(machine) if machine.mounted else None,
-        "resource_uri": f"{API}/nodes/{machine.system_id}/blockdevices/{number}/partition/{number}",
-    }
-
-
-def _filesystem(machine: SimulatedMachine) -> JSON:
-    return {
-        "fstype": "ext4",
-        "label": "root",
-        "uuid": _uuid(machine, "filesystem"),
-        "mount_point": "/",
-        "mount_options": None,
+        "uuid": _uuid(machine, f"{label} partition"),
+        "used_for": f"{fstype} formatted filesystem mounted at {mount_point}" if machine.mounted else "Unused",
+        "path": f"/dev/disk/by-dname/{disk.name}-part{place}",
+        "filesystem": {
+            "fstype": fstype,
+            "label": label,
+            "uuid": _uuid(machine, f"{label} filesystem"),
+            "mount_point": mount_point,
+            "mount_options": None,
+        }
+        if machine.mounted
+        else None,
+        "resource_uri": f"{API}/nodes/{machine.system_id}/blockdevices/{device}/partition/{number}",
     }
 
 

@@ -1,157 +1,146 @@
-"""Creating and changing machines: the checks of MAAS's forms, and the changes themselves."""
+"""Creating and changing machines, one or several."""
 
 import re
-from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.machine_form import clean_machine
 from maas_simulator.http.render import machine_json
-from maas_simulator.model.forms import last
-from maas_simulator.model.machines import MANUAL, SimulatedMachine
-from maas_simulator.model.refusals import conflict, forbidden, not_simulated, refused_form
+from maas_simulator.model.auth import NOBODY
+from maas_simulator.model.fields import NO_CHOICE, REQUIRED
+from maas_simulator.model.forms import is_true, last
+from maas_simulator.model.machines import SimulatedMachine
+from maas_simulator.model.refusals import Refusal, conflict, for_superusers, not_simulated, refused_form
 from maas_simulator.model.statuses import Status
-from maas_simulator.operations.constraints import ARCHITECTURES
+from maas_simulator.operations import timed_operations
 
-REQUIRED: Final = "This field is required."
-NO_CHOICE: Final = "Select a valid choice. That choice is not one of the available choices."
-TAKEN: Final = "Node with this Hostname already exists."
-
-_HOSTNAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII | re.IGNORECASE)
-
-Errors = dict[str, list[str]]
-
-CHANGES: Final = frozenset({"description", "zone", "pool"})
-"""Fields that nothing else depends on, unlike the hostname, by which machines are found."""
-UNSIMULATED: Final = (
-    "architecture",
-    "cpu_count",
-    "memory",
-    "domain",
-    "power_type",
-    "swap_size",
-    "min_hwe_kernel",
-    "register_vmhost",
-    "is_dpu",
-)
-"""Fields whose changes are not simulated. Unknown fields are ignored, as in MAAS."""
+_KEY: Final = r"[\w.-]+"
 
 
 def update(call: Call) -> Answer:
     """Change a machine, for superusers."""
     machine = call.machine()
     call.check_permission("admin", machine)
-    given = {name: last(call.form, name) for name in call.form}
-    if errors := dict(_find_errors(call, machine, given)):
-        raise refused_form(errors)
-    if asked := next((name for name in given if name in UNSIMULATED or name.startswith("power_parameters")), None):
-        raise not_simulated(f"changing a machine's {asked}")
-    for name in CHANGES & given.keys():
-        setattr(machine, name, given[name])
-    if "hostname" in given:
-        _rename(call, machine, given["hostname"])
+    _set(call, machine, clean_machine(call.region, call.form, machine))
     return Answer(machine_json(call.region, machine))
 
 
 def create(call: Call) -> Answer:
-    """Create a *New* machine, for superusers; only without power control and without commissioning."""
-    if not call.user.is_superuser:
-        raise forbidden()
-    if errors := _find_creation_errors(call):
-        raise refused_form(errors)
-    if last(call.form, "power_type") != MANUAL or last(call.form, "commission") not in ("false", "0"):
-        raise not_simulated("making a machine that MAAS can switch on, or that it commissions")
-    made = _made(call)
-    call.region.machines[made.system_id] = made
-    return Answer(machine_json(call.region, made))
+    """Create a *New* machine. For superusers, MAAS commissions it at once unless ``commission`` is false."""
+    values = clean_machine(call.region, call.form)
+    if call.user is NOBODY:
+        raise not_simulated("a machine that enlists itself")
+    number = 1 + max((machine.number for machine in call.region.machines.values()), default=0)
+    machine = SimulatedMachine(
+        # six letters and digits, as in MAAS
+        sha256(f"made {number}".encode()).hexdigest()[:6],
+        values.pop("hostname", "") or f"made{number}",
+        number,
+        Status.NEW,
+        power_state="unknown",
+        known=False,
+        status_action=None,
+        macs=values.pop("mac_addresses"),
+    )
+    call.region.machines[machine.system_id] = machine
+    _set(call, machine, values)
+    if call.user.is_superuser and is_true(last(call.form, "commission") or "true"):
+        _commission(call, machine)
+    return Answer(machine_json(call.region, machine))
 
 
 def set_zone(call: Call) -> Answer:
     """Move machines to another zone, for superusers."""
     if not call.user.is_superuser:
-        raise forbidden()
-    zone = last(call.form, "zone")
-    if call.region.tables["Zone"].named(zone) is None:
-        raise refused_form({"zone": [NO_CHOICE]})
-    for name in call.form.get("nodes", ()):
+        raise for_superusers()
+    zone, nodes = last(call.form, "zone"), call.form.get("nodes", ())
+    errors = {name: [REQUIRED] for name, given in (("zone", zone), ("nodes", nodes)) if not given}
+    if zone and call.region.tables["Zone"].named(zone) is None:
+        errors["zone"] = [NO_CHOICE]
+    if errors:
+        raise refused_form(errors)
+    for name in nodes:
         if name in call.region.machines:
             call.region.machines[name].zone = zone
     return Answer(None)
 
 
+def accept(call: Call) -> Answer:
+    """Commission machines that are *New*: all of them, or none if one cannot be."""
+    names = list(dict.fromkeys(call.form.get("machines", ())))
+    machines = [call.region.machines[name] for name in names if name in call.region.machines]
+    if unknown := [name for name in names if name not in call.region.machines]:
+        raise Refusal(400, f"Unknown machine(s): {', '.join(unknown)}.")
+    if refused := [machine.system_id for machine in machines if not call.user.is_superuser or machine.locked]:
+        words = "You don't have the required permission to accept the following machine(s)"
+        raise Refusal(403, f"{words}: {', '.join(refused)}.")
+    for machine in machines:
+        if machine.status not in (Status.NEW, Status.COMMISSIONING):
+            raise conflict(
+                f"Cannot accept node enlistment: node {machine.system_id} is in state {machine.status_name}."
+            )
+    return Answer([_accepted(call, machine) for machine in machines if machine.status is Status.NEW])
+
+
+def accept_all(call: Call) -> Answer:
+    """Commission all *New* machines, for superusers; for others there are none."""
+    machines = call.region.machines.values() if call.user.is_superuser else ()
+    return Answer([_accepted(call, machine) for machine in list(machines) if machine.status is Status.NEW])
+
+
 def clone(call: Call) -> Answer:
     """Copy a machine's configuration. Only the check of the parameters is simulated."""
     errors = {name: [REQUIRED] for name in ("destinations", "source") if not last(call.form, name)}
-    if not last(call.form, "storage") and not last(call.form, "interfaces"):
+    if not is_true(last(call.form, "storage")) and not is_true(last(call.form, "interfaces")):
         errors["__all__"] = ["Either storage or interfaces must be true."]
     if errors:
         raise refused_form(errors)
     raise not_simulated("cloning")
 
 
-def set_workload_annotations(call: Call) -> Answer:
-    """Annotate an owned machine. Only the rejection of unowned machines is simulated."""
+def set_annotations(call: Call, what: str) -> Answer:
+    """Set the data that a machine's owner gave it; an empty value removes a key."""
     machine = call.machine()
     call.check_permission("edit", machine)
     if machine.owner is None:
-        raise conflict("Cannot set workload annotation: it hasn't been acquired.")
-    raise not_simulated("workload annotations")
+        raise conflict(f"Cannot set {what}: it hasn't been acquired.")
+    for name in call.form:
+        if re.fullmatch(_KEY, name) is None:
+            raise not_simulated(f"MAAS's error for the key {name!r}")
+    given = {name: last(call.form, name) for name in call.form}
+    machine.annotations = {name: value for name, value in {**machine.annotations, **given}.items() if value}
+    return Answer(machine_json(call.region, machine))
 
 
-def _rename(call: Call, machine: SimulatedMachine, hostname: str) -> None:
-    if machine.is_vm_host:
-        raise not_simulated("renaming a VM host")
-    call.region.machines.rename(machine, hostname)
+def set_workload_annotations(call: Call) -> Answer:
+    """Annotate an owned machine."""
+    return set_annotations(call, "workload annotation")
 
 
-def _find_errors(call: Call, machine: SimulatedMachine, given: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
-    if call.region.tables["Zone"].named(given.get("zone", machine.zone)) is None:
-        yield "zone", [NO_CHOICE]
-    if call.region.tables["ResourcePool"].named(given.get("pool", machine.pool)) is None:
-        yield "pool", [NO_CHOICE]
-    hostname = given.get("hostname", machine.hostname)
-    if "_" in hostname:
-        yield "hostname", [f"Host label cannot contain underscore: '{hostname}'."]
-    elif not _HOSTNAME.fullmatch(hostname):
-        raise not_simulated(f"MAAS's error for the hostname {hostname!r}")
-    elif any(other is not machine and other.hostname == hostname for other in call.region.machines.values()):
-        yield "hostname", [TAKEN]
-    if not given.get("cpu_count", "1").isdecimal():
-        yield "cpu_count", ["Enter a whole number."]
+def set_owner_data(call: Call) -> Answer:
+    """Annotate an owned machine, by the older name."""
+    return set_annotations(call, "owner data")
 
 
-def _find_creation_errors(call: Call) -> Errors:
-    errors: Errors = {}
-    addresses = call.form.get("mac_addresses", ())
-    hostname, architecture = last(call.form, "hostname"), last(call.form, "architecture")
-    if architecture not in ARCHITECTURES:
-        choice = ", ".join(repr(each) for each in ARCHITECTURES)
-        wrong = f"'{architecture}' is not a valid architecture.  It should be one of: {choice}."
-        errors["architecture"] = [wrong if architecture else REQUIRED]
-    others = call.region.machines.values()
-    taken = [(address, other.hostname) for address in addresses for other in others if address in other.mac_addresses]
-    if taken or not addresses:
-        errors["mac_addresses"] = [f"MAC address {address} already in use on {name}." for address, name in taken]
-        errors["mac_addresses"] = errors["mac_addresses"] or [REQUIRED]
-    if taken and last(call.form, "power_type") == MANUAL:
-        errors["power_type"] = ["Can't set power type to manual without network interfaces"]
-    if any(other.hostname == hostname for other in others):
-        errors["hostname"] = [TAKEN]
-    return errors
+def _accepted(call: Call, machine: SimulatedMachine) -> dict[str, Any]:
+    _commission(call, machine)
+    return machine_json(call.region, machine)
 
 
-def _made(call: Call) -> SimulatedMachine:
-    number = 1 + max((machine.number for machine in call.region.machines.values()), default=0)
-    return SimulatedMachine(
-        # six letters and digits, as in MAAS
-        sha256(f"made {number}".encode()).hexdigest()[:6],
-        last(call.form, "hostname") or f"made{number}",
-        number,
-        Status.NEW,
-        architecture=last(call.form, "architecture"),
-        power_type=MANUAL,
-        power_state="unknown",
-        known=False,
-        status_action=None,
-        macs=tuple(call.form.get("mac_addresses", ())),
-    )
+def _commission(call: Call, machine: SimulatedMachine) -> None:
+    timed_operations.commission(call.region, machine, call.user.username, call.form)
+
+
+def _set(call: Call, machine: SimulatedMachine, values: dict[str, Any]) -> None:
+    hostname = values.pop("hostname", machine.hostname)
+    if hostname != machine.hostname:
+        if machine.is_vm_host:
+            raise not_simulated("renaming a VM host")
+        call.region.machines.rename(machine, hostname)
+    if machine.known and any(
+        values.get(name, now) != now for name, now in (("cpu_count", machine.cpu_count), ("memory", machine.memory))
+    ):
+        machine.numa_node = machine.numa_node or (machine.cpu_count, machine.memory)
+    for name, value in values.items():
+        setattr(machine, name, value)

@@ -1,19 +1,19 @@
 """Handlers for machines: reads, lists with filters, and all operations with their permissions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.http.filters import FILTERS, check_filter
-from maas_simulator.http.hardware import disks_json, interfaces_json, power_json
+from maas_simulator.http.hardware import disks_json, interfaces_json
 from maas_simulator.http.render import machine_json
-from maas_simulator.model.forms import strict_boolean
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
-from maas_simulator.model.refusals import Refusal, conflict, forbidden, not_found
+from maas_simulator.model.power_types import power_json
+from maas_simulator.model.refusals import Refusal, conflict, for_superusers, not_found
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.statuses import RELEASABLE, Status
 from maas_simulator.operations import instant_operations
+from maas_simulator.operations.constraints import Constraints
 from maas_simulator.operations.rules import RULES, Rule
 
 
@@ -45,11 +45,6 @@ def read(call: Call) -> Answer:
     return Answer(machine_json(call.region, call.machine()))
 
 
-def read_node(call: Call) -> Answer:
-    """One machine, as a node."""
-    return Answer(machine_json(call.region, call.machine("Node")))
-
-
 def list_allocated(call: Call) -> Answer:
     """The user's allocated machines."""
     mine = (machine for machine in call.region.machines.values() if machine.owner == call.user.username)
@@ -66,7 +61,7 @@ def power_parameters(call: Call) -> Answer:
 def all_power_parameters(call: Call) -> Answer:
     """The power parameters of all machines, for superusers."""
     if not call.user.is_superuser:
-        raise forbidden()
+        raise for_superusers()
     asked = call.query.get("id")
     every = call.region.machines.items()
     return Answer({name: power_json(machine) for name, machine in every if asked is None or name in asked})
@@ -74,7 +69,7 @@ def all_power_parameters(call: Call) -> Answer:
 
 def interfaces(call: Call) -> Answer:
     """The NICs of a machine."""
-    return Answer(interfaces_json(call.region, call.machine("Node")))
+    return Answer(interfaces_json(call.region, call.machine()))
 
 
 def blockdevices(call: Call) -> Answer:
@@ -84,7 +79,7 @@ def blockdevices(call: Call) -> Answer:
 
 def interface(call: Call) -> Answer:
     """One NIC of a machine, by id."""
-    return _one("Interface", call, interfaces_json(call.region, call.machine("Node")))
+    return _one("Interface", call, interfaces_json(call.region, call.machine()))
 
 
 def blockdevice(call: Call) -> Answer:
@@ -115,15 +110,13 @@ def delete(call: Call) -> Answer:
 
 def list_machines(call: Call) -> Answer:
     """All machines that the user may see and that match the filters. Unknown filters are a 400, unknown ids ignored."""
-    filters = {name: values for name, values in call.query.items() if name not in ("op", "format")}
-    for name, values in filters.items():
-        check_filter(call.region, name, values)
-    found = [
-        machine_json(call.region, machine)
-        for machine in _candidates(call)
-        if call.sees(machine) and all(FILTERS[name](machine, values) for name, values in filters.items())
-    ]
-    return Answer(found)
+    return Answer([machine_json(call.region, machine) for machine in find_machines(call)])
+
+
+def find_machines(call: Call) -> Iterator[SimulatedMachine]:
+    """The machines that the user may see and that match the filters."""
+    constraints = Constraints(call.region, call.query, allocating=False)
+    return (machine for machine in _candidates(call) if call.sees(machine) and constraints.meets(machine))
 
 
 def _candidates(call: Call) -> Iterable[SimulatedMachine]:
@@ -139,10 +132,11 @@ def _candidates(call: Call) -> Iterable[SimulatedMachine]:
 
 
 def allocate(call: Call) -> Answer:
-    """Acquire a machine by constraints."""
-    shown: JSON = {"verbose_storage": {}, "verbose_interfaces": {}} if strict_boolean(call.form, "verbose") else {}
+    """Acquire a machine by constraints. MAAS 3.7 fails at a body that is no form."""
+    if call.data is not call.form:
+        raise Refusal(500, f"'{type(call.data).__name__}' object has no attribute 'lists'")
     machine, found = instant_operations.allocate(call.region, call.user.username, call.form)
-    return Answer(machine_json(call.region, machine) | {"constraints_by_type": found | shown})
+    return Answer(machine_json(call.region, machine) | {"constraints_by_type": found})
 
 
 def release_many(call: Call) -> Answer:
@@ -168,7 +162,7 @@ def release_many(call: Call) -> Answer:
 
 def _disks(call: Call) -> list[JSON]:
     """The disks, without firmware versions, which MAAS omits here."""
-    disks = disks_json(call.machine("Node"))
+    disks = disks_json(call.machine())
     return [{name: value for name, value in disk.items() if name != "firmware_version"} for disk in disks]
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint
+from maas_simulator.http.machine_routes import find_machines
 from maas_simulator.http.node_views import controller_json, device_json, region_controller_json
+from maas_simulator.http.render import machine_json
 from maas_simulator.http.resources import Handlers, Resource, check_admin, check_anybody, check_superuser, no_change
 from maas_simulator.model import machines
 from maas_simulator.model.fields import (
@@ -59,6 +61,19 @@ def devices(call: Call) -> Answer:
 def is_registered(call: Call) -> Answer:
     """Whether a node has this MAC address."""
     return Answer(_owner_of(call.region, mandatory(call.query, "mac_address").lower()) is not None)
+
+
+def list_nodes(call: Call) -> Answer:
+    """All nodes that the user may see and that match the filters: machines, devices and controllers."""
+    found = [machine_json(call.region, machine) for machine in find_machines(call)]
+    others = [device_json(call.region, each) for each in DEVICES.table(call).values()]
+    others += [controller_json(call.region, rack) for rack in call.region.racks.values() if call.user.is_superuser]
+    asked = {name: values for name, values in call.query.items() if name not in ("op", "format")}
+    for node in others:
+        facts = {"id": node["system_id"], "hostname": node["hostname"], "domain": "maas", "zone": "default"}
+        if all(name in facts and facts[name] in values for name, values in asked.items()):
+            found.append(node)
+    return Answer(found)
 
 
 def _owner_of(region: RegionState, address: str) -> str | None:
@@ -212,7 +227,7 @@ class _Controllers:
         """The endpoints of the list and of one controller, with more operations."""
         path = f"{self.kind.lower()}s/"
         lists = {("GET", None): self.list, ("GET", "is_registered"): is_registered, **many}
-        yield Endpoint(f"{self.kind}s", path, lists, anonymous=True)
+        yield Endpoint(f"{self.kind}s", path, lists)
         yield Endpoint(
             self.kind, f"{path}{{system_id}}/", {("GET", None): self.read, ("PUT", None): self.update, **one}
         )

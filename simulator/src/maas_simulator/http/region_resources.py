@@ -75,7 +75,7 @@ def _dismiss(call: Call) -> Answer:
     if not _is_relevant(call, notification):
         raise forbidden()
     notification["dismissed"] = (*notification["dismissed"], call.user.username)
-    return Answer(text="OK", content_type="text/plain")
+    return Answer(None)
 
 
 NOTIFICATIONS: Final = Resource(
@@ -204,12 +204,6 @@ def _remove_selections(call: Call, source: Record) -> None:
         del table[selection["id"]]
 
 
-def _create_source(call: Call) -> Answer:
-    """Create an image source. MAAS answers 201."""
-    created = SOURCES.create(call)
-    return Answer(created.value, status=201)
-
-
 SOURCES: Final = Resource(
     "BootSource",
     "boot-sources/",
@@ -228,7 +222,7 @@ SOURCES: Final = Resource(
     after_update=lambda call, source, _before: _stamp(call, source),
     before_delete=_remove_selections,
     restricted=True,
-    more_many={("POST", None): _create_source},
+    created=201,
 )
 
 

@@ -77,16 +77,16 @@ def _identity(region: RegionState, machine: SimulatedMachine) -> JSON:
     return {
         "system_id": machine.system_id,
         "hostname": machine.hostname,
-        "fqdn": f"{machine.hostname}.maas",
+        "fqdn": machine.fqdn,
         "description": machine.description,
         "owner": machine.owner,
-        "owner_data": {},
-        "workload_annotations": {},
+        "owner_data": machine.annotations,
+        "workload_annotations": machine.annotations,
         "node_type": 0,
         "node_type_name": "Machine",
         "zone": zone_json(region, region.tables["Zone"].get_named(machine.zone)),
         "pool": pool_json(region, region.tables["ResourcePool"].get_named(machine.pool)),
-        "domain": domain_json(region, region.tables["Domain"][0]),
+        "domain": domain_json(region, region.tables["Domain"].get_named(machine.domain)),
         "tag_names": list(machine.tag_names),
         "pod": machine.pod and {"id": 1, "name": machine.pod, "resource_uri": f"{API}/vm-hosts/1/"},
         "virtualmachine_id": machine.number if machine.pod else None,
@@ -110,6 +110,9 @@ def _state(region: RegionState, machine: SimulatedMachine) -> JSON:
         "osystem": machine.osystem,
         "distro_series": machine.distro_series,
         "hwe_kernel": machine.hwe_kernel,
+        "min_hwe_kernel": machine.min_hwe_kernel,
+        "swap_size": machine.swap_size,
+        "is_dpu": machine.is_dpu,
         "ephemeral_deploy": machine.ephemeral_deploy,
         "enable_hw_sync": machine.enable_hw_sync,
         **_sync(machine),
@@ -174,9 +177,7 @@ def _never_set() -> JSON:
     """Fields that no simulated machine sets."""
     empty = ("volume_groups", "bcaches", "special_filesystems", "virtualblockdevice_set", "cache_sets", "raids")
     return {
-        **dict.fromkeys(("parent", "swap_size", "address_ttl", "bios_boot_method")),
+        **dict.fromkeys(("parent", "address_ttl")),
         **{name: [] for name in empty},
-        "min_hwe_kernel": "",
         "disable_ipv4": False,
-        "is_dpu": False,
     }

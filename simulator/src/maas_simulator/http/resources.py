@@ -106,6 +106,8 @@ class Resource:
     may_call: Callable[[Call], None] = check_anybody
     """Checks the permission to change or delete, before the object is looked up."""
     has_update: bool = True
+    created: int = 200
+    """The status of a creation."""
     restricted: bool = False
     """Whether only superusers may call it at all."""
     deletes_unknown: bool = False
@@ -161,7 +163,7 @@ class Resource:
         table = self.table(call)
         record = table.add(**self.form.clean(call.region.tables, call.form, table))
         self.after_create(call, record)
-        return Answer(self.view(call.region, record))
+        return Answer(self.view(call.region, record), status=self.created)
 
     def update(self, call: Call) -> Answer:
         """Change an object."""

@@ -135,7 +135,7 @@ def _check_script(cleaning: Cleaning) -> None:
 class _ScriptForm(RecordForm):
     """A form whose fields may also be in comments of the script, as YAML."""
 
-    def clean(self, tables: Tables, given: Form, table: Table, old: Record | None = None) -> Record:
+    def clean(self, tables: Tables, given: Form, table: Table | None, old: Record | None = None) -> Record:
         """Add the metadata to the form."""
         found = _METADATA.search(last(given, "script"))
         try:

@@ -1,11 +1,14 @@
 """Paths, methods and operations of MAAS 3.7 that are not simulated and return 501."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.model.refusals import not_simulated
+from maas_simulator.model.fields import REQUIRED
+from maas_simulator.model.forms import last
+from maas_simulator.model.refusals import conflict, not_simulated, refused_form
+from maas_simulator.model.statuses import Status
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,54 @@ class NotSimulated:
         """Raise the 501."""
         raise not_simulated(f"{self.what} on {call.path}")
 
+
+@dataclass(frozen=True)
+class OnlyChecked(NotSimulated):
+    """The handler of an operation on a machine of which only the checks are simulated.
+
+    ``message`` is MAAS's 409 for a machine with another status than ``statuses``.
+    """
+
+    permission: str
+    statuses: Collection[Status] = frozenset(Status)
+    message: str = ""
+    required: tuple[str, ...] = ()
+
+    def __call__(self, call: Call) -> Answer:
+        """Check the permission, the status and the parameters, and raise the 501."""
+        machine = call.machine()
+        call.check_permission(self.permission, machine)
+        if machine.status not in self.statuses:
+            raise conflict(self.message)
+        if missing := {name: [REQUIRED] for name in self.required if not last(call.form, name)}:
+            raise refused_form(missing)
+        return super().__call__(call)
+
+
+_READY: Final = frozenset({Status.READY})
+_TESTED: Final = frozenset({Status.READY, Status.FAILED_TESTING})
+_FREE: Final = frozenset({Status.READY, Status.ALLOCATED})
+_RESTORE: Final = "Machine must be in a ready or failed testing state to restore"
+_MOUNT: Final = "the filesystem because the machine is not Ready or Allocated."
+_LAYOUT: Final = "Cannot change the storage layout on a machine that is not Ready."
+_CHECKS: Final[Mapping[tuple[str, str], tuple[Any, ...]]] = {
+    ("GET", "details"): ("view",),
+    ("GET", "get_token"): ("admin",),
+    ("GET", "get_curtin_config"): ("admin",),
+    ("POST", "clear_default_gateways"): ("admin",),
+    ("POST", "mount_special"): ("edit", _FREE, f"Cannot mount {_MOUNT}", ("fstype", "mount_point")),
+    ("POST", "unmount_special"): ("edit", _FREE, f"Cannot unmount {_MOUNT}", ("mount_point",)),
+    ("POST", "set_storage_layout"): ("admin", _READY, _LAYOUT, ("storage_layout",)),
+    ("POST", "restore_default_configuration"): (
+        *("admin", _TESTED, f"{_RESTORE} default networking and storage configuration."),
+    ),
+    ("POST", "restore_networking_configuration"): ("admin", _TESTED, f"{_RESTORE} networking configuration"),
+    ("POST", "restore_storage_configuration"): ("admin", _TESTED, f"{_RESTORE} storage configuration."),
+}
+ONLY_CHECKED: Final[Mapping[tuple[str, str | None], OnlyChecked]] = {
+    (method, op): OnlyChecked(f"{method} op={op}", *checks) for (method, op), checks in _CHECKS.items()
+}
+"""The operations on one machine of which only the checks are simulated."""
 
 OUTSIDE_THE_API: Final[Mapping[str, str]] = {
     "/MAAS/accounts/": "sessions of MAAS's web interface",
@@ -47,16 +98,13 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     "fabrics/{fabric_id}/vlans/{vid}/": _WHOLE,
     "files/": "POST DELETE GET:get GET:get_by_key",
     "ipaddresses/": "POST:reserve POST:release",
-    "machines/": "GET:is_registered POST:accept POST:accept_all POST:add_chassis",
-    "machines/{system_id}/": (
-        "GET:details GET:get_token GET:get_curtin_config POST:restore_default_configuration "
-        "POST:restore_networking_configuration POST:restore_storage_configuration POST:set_storage_layout "
-        "POST:clear_default_gateways POST:mount_special POST:unmount_special POST:set_owner_data"
-    ),
+    "license-key/{osystem}/{distro_series}": _WHOLE,
+    "license-keys/": _LISTED,
+    "maas/": "POST:set_config",
+    "machines/": "POST:add_chassis",
     "networks/": "POST",
     "networks/{name}/": (f"{_EDITED} POST:connect_macs POST:disconnect_macs GET:list_connected_macs "),
-    "nodes/": "GET GET:is_registered POST:set_zone",
-    "nodes/{system_id}/": "DELETE GET:details GET:power_parameters",
+    "nodes/{system_id}/": "GET:details",
     "nodes/{system_id}/bcache-cache-set/{id}/": _WHOLE,
     "nodes/{system_id}/bcache-cache-sets/": _LISTED,
     "nodes/{system_id}/bcache/{id}/": _WHOLE,

@@ -1,7 +1,6 @@
 """Users and their API keys, and the check of OAuth 1.0 credentials."""
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,10 @@ UNSIGNED = Signed()
 MAX_AGE = 300
 """The age in real seconds above which timestamps are rejected. Future timestamps are accepted."""
 
-REQUIRED = ("oauth_consumer_key", "oauth_token", "oauth_signature_method", "oauth_timestamp", "oauth_nonce")
+REQUIRED = tuple(
+    f"oauth_{name}" for name in ("consumer_key", "token", "signature", "signature_method", "timestamp", "nonce")
+)
+"""MAAS ignores credentials that do not name all of these, wherever in the header."""
 Nonce = tuple[str, str, str]
 """Consumer key, token key and nonce."""
 
@@ -26,7 +28,6 @@ USUAL_CONSUMER = "MAAS consumer"
 
 _PARTS = (("consumer", 18), ("token", 18), ("secret", 32))
 """The parts of an API key with their lengths."""
-_PAIR = re.compile(r'\s*([a-z_]+)="([^"]*)"\s*')
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,10 @@ class User:
         return _derive(f"{self.username} {name}", length)
 
 
+NOBODY = User("")
+"""Stands for the user of a request without credentials."""
+
+
 @dataclass
 class Authenticator:
     """Finds the user of a request from its ``Authorization`` header, as MAAS 3.7 does."""
@@ -113,13 +118,23 @@ class Authenticator:
     anyway."""
 
     def user(self, header: str | None, request: Signed = UNSIGNED) -> User | None:
-        """Return the user, or None without credentials; raises a ``Refusal`` (a 401, or one 500) for bad ones."""
-        given = _parameters(header or "")
-        if not all(given.get(name) for name in REQUIRED):
+        """Return the user, or None without credentials; raises a ``Refusal`` for bad ones.
+
+        The credentials are in the header, or among the request's parameters.
+        """
+        if not any(all(name in place for name in REQUIRED) for place in (header or "", request.parameters)):
             return None
+        given = {**request.parameters, **_parse_header(header or "")}
+        version = given.get("oauth_version", "1.0")
+        if version not in ("", "1.0"):
+            raise _refusal(f"'OAuth version {version} not supported.'")
+        for name in REQUIRED:
+            if name not in given and name != "oauth_signature":
+                # The header has another scheme, such as ``oauth``. MAAS's wording was not recorded.
+                raise Refusal(400, f"Bad Request: 'Parameter not found: {name}'")
         user, token = self._owner(given)
         self._check_nonce(given, self._check_time(given["oauth_timestamp"]))
-        _check_signature(given, token, request, header or "")
+        _check_signature(given, token, request)
         return user
 
     def tokens_of(self, user: User) -> list[Token]:
@@ -134,11 +149,12 @@ class Authenticator:
         return token
 
     def _owner(self, given: Mapping[str, str]) -> tuple[User, Token]:
+        """The owner of the token. MAAS accepts it with any consumer key that exists."""
         every = [(user, token) for user in self.users.values() for token in self.tokens_of(user)]
         if not any(token.consumer == given["oauth_consumer_key"] for _, token in every):
             raise _refusal("Invalid API key.")
         for user, token in every:
-            if (token.consumer, token.key) == (given["oauth_consumer_key"], given["oauth_token"]):
+            if token.key == given["oauth_token"]:
                 return user, token
         raise _refusal(f"'Invalid access token: {given['oauth_token']}'")
 
@@ -158,20 +174,22 @@ class Authenticator:
 
     def _check_nonce(self, given: Mapping[str, str], then: int) -> None:
         used = (given["oauth_consumer_key"], given["oauth_token"], given["oauth_nonce"])
+        if not given["oauth_nonce"]:  # MAAS does not notice when an empty nonce is used again.
+            return
         if used in self._nonces:
             raise _refusal(f"'Nonce already used: {given['oauth_nonce']}'")
         self._nonces.add(used)
         heappush(self._expiring, (then, used))
 
 
-def _check_signature(given: Mapping[str, str], token: Token, request: Signed, header: str) -> None:
+def _check_signature(given: Mapping[str, str], token: Token, request: Signed) -> None:
     method = given["oauth_signature_method"]
     if method not in ("PLAINTEXT", "HMAC-SHA1"):
         raise _refusal(f"'Signature method {method} not supported try one of the following: PLAINTEXT, HMAC-SHA1'")
     if "oauth_signature" not in given:
         raise _refusal("'Missing signature.'")
     # MAAS 3.7 returns the base string, which with PLAINTEXT is the secret. Clients must never show a 401's body.
-    base = f"&{token.secret}" if method == "PLAINTEXT" else base_string(request, header)
+    base = f"&{token.secret}" if method == "PLAINTEXT" else base_string(request, given)
     wanted = base if method == "PLAINTEXT" else hmac_sha1(base, token.secret)
     if given["oauth_signature"] != wanted:
         raise _refusal(f"'Invalid signature. Expected signature base string: {base}'")
@@ -181,12 +199,12 @@ def _derive(text: str, length: int) -> str:
     return hashlib.sha256(f"simulated {text}".encode()).hexdigest()[:length]
 
 
-def _parameters(header: str) -> dict[str, str]:
-    scheme, _, rest = header.partition(" ")
-    if scheme.lower() != "oauth":
+def _parse_header(header: str) -> dict[str, str]:
+    """The parameters of an ``OAuth`` header. The scheme is case-sensitive, and quotes are optional."""
+    if not header.startswith("OAuth "):
         return {}
-    found = (_PAIR.fullmatch(part) for part in rest.split(","))
-    return {match[1]: unquote(match[2]) for match in found if match is not None}
+    pairs = (part.strip().partition("=") for part in header[6:].split(",") if "realm" not in part)
+    return {name: unquote(value.strip('"')) for name, _, value in pairs}
 
 
 def _refusal(reason: str) -> Refusal:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
-from maas_simulator.model.forms import Form, last
+from maas_simulator.model.forms import Form, is_true, last
 from maas_simulator.model.records import Record, Table, Tables
 from maas_simulator.model.refusals import refused_form
 
@@ -77,7 +77,7 @@ class RecordForm:
     fields: Sequence[Field]
     check: Check | None = None
 
-    def clean(self, tables: Tables, given: Form, table: Table, old: Record | None = None) -> Record:
+    def clean(self, tables: Tables, given: Form, table: Table | None, old: Record | None = None) -> Record:
         """Return the values to store. A change (with ``old``) keeps the fields that are left out.
 
         Raises:
@@ -92,7 +92,7 @@ class RecordForm:
             raise refused_form(cleaning.errors)
         return cleaning.values
 
-    def _read(self, cleaning: Cleaning, each: Field, table: Table) -> None:
+    def _read(self, cleaning: Cleaning, each: Field, table: Table | None) -> None:
         value: Any = None
         text, old = last(cleaning.given, each.name), cleaning.old
         if each.name not in cleaning.given and old is not None:
@@ -108,7 +108,8 @@ class RecordForm:
                 cleaning.add_error(each.name, *wrong.args)
         if each.also is not None and (message := each.also(value)) is not None:
             cleaning.add_error(each.name, message)
-        if each.unique and value and any(row is not old for row in table.where(**{each.name: value})):
+        same = table.where(**{each.name: value}) if each.unique and value and table is not None else ()
+        if any(row is not old for row in same):
             label = each.label or each.name.capitalize().replace("_", " ")
             cleaning.add_error(each.name, f"{self.label} with this {label} already exists.")
         cleaning.values[each.name] = value
@@ -151,8 +152,8 @@ def whole(least: int | None = None, most: int | None = None) -> Reader:
 
 
 def boolean(_tables: Tables, value: str) -> bool:
-    """Read a boolean of a form about a record: everything but ``false`` is true, even ``0``, as in Django's forms."""
-    return value.strip().lower() != "false"
+    """Read a boolean, which is loose as in all forms."""
+    return is_true(value)
 
 
 def choice(*known: str) -> Reader:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from maas_simulator.model.refusals import Refusal, invalid
+from maas_simulator.model.refusals import Refusal, invalid, invalid_parameter
 
 Form = Mapping[str, Sequence[str]]
 """The parameters of a request: all values of every key."""
@@ -13,7 +13,6 @@ KERNELS = {
     "ubuntu/jammy": ("ga-22.04", "hwe-22.04", "hwe-22.04-edge"),
     "ubuntu/noble": ("ga-24.04", "hwe-24.04", "hwe-24.04-edge"),
 }
-BRIDGE_TYPES = ("standard", "ovs")
 _SHORT = {"22.04": "ubuntu/jammy", "24.04": "ubuntu/noble", "ubuntu": DEFAULT_IMAGE, "": DEFAULT_IMAGE}
 _YES = frozenset({"true", "t", "yes", "y", "on", "1"})
 _NO = frozenset({"false", "f", "no", "n", "off", "0", ""})
@@ -37,17 +36,21 @@ def each(form: Form, name: str) -> list[str]:
     return [part.strip() for value in form.get(name, ()) for part in value.split(",") if part.strip()]
 
 
+def is_true(value: str) -> bool:
+    """Read a boolean of a form, which is loose: all values except empty and ``false`` are true, even ``0``."""
+    return value.lower() not in ("", "false")
+
+
 def loose_boolean(form: Form, name: str) -> bool:
-    """Read a boolean of release, commission or test: all values except empty and ``false`` are true, even ``0``."""
-    value = last(form, name).lower()
-    return value not in ("", "false")
+    """Read a boolean of a form, such as those of release, commission, test and of a new machine."""
+    return is_true(last(form, name))
 
 
 def strict_boolean(form: Form, name: str) -> bool:
-    """Read a boolean of deploy or allocate, which accepts only ``0``, ``1``, ``yes``, ``no`` and the like."""
+    """Read a boolean parameter, such as those of deploy and allocate, which accept only ``0``, ``1``, ``yes`` etc."""
     value = last(form, name).strip().lower()
     if value not in _YES | _NO:
-        raise Refusal(400, f"Invalid {name}: Value should be 'true' or 'false'")
+        raise invalid_parameter(name, "Value should be 'true' or 'false'")
     return value in _YES
 
 
@@ -56,14 +59,15 @@ def integer(form: Form, name: str) -> int | None:
     try:
         return int(last(form, name)) if last(form, name) else None
     except ValueError:
-        raise Refusal(400, f"Invalid {name}: Please enter an integer value") from None
+        raise invalid_parameter(name, "Please enter an integer value") from None
 
 
 def check_bridges(form: Form) -> None:
     """Check the parameters of bridges. MAAS only passes them to the machine."""
     strict_boolean(form, "bridge_all")
-    if (kind := last(form, "bridge_type")) not in ("", *BRIDGE_TYPES):
-        raise Refusal(400, f"Invalid bridge_type: Value must be one of: {'; '.join(BRIDGE_TYPES)} (not {kind!r})")
+    kind = last(form, "bridge_type")
+    if kind not in ("", "standard", "ovs"):
+        raise invalid_parameter("bridge_type", f"Value must be one of: standard; ovs (not {kind!r})")
     strict_boolean(form, "bridge_stp")
     integer(form, "bridge_fd")
 

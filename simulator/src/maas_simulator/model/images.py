@@ -89,6 +89,11 @@ class Images:
         """The images that can be deployed."""
         self.resources = _resources(names)
 
+    @property
+    def architectures(self) -> list[str]:
+        """The architectures of the images, such as ``amd64/generic``. MAAS accepts no others."""
+        return sorted({f"{each.architecture}/generic" for each in self.resources})
+
     def start(self) -> None:
         """Start an import. MAAS 3.7 aborts a running import first."""
         self.importing = True

@@ -5,27 +5,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
+from maas_simulator.model.hardware import GIGABYTE, SIMULATED, Disk, Hardware
 from maas_simulator.model.networks import BOOT_NETWORK, RACK, discovered_address, own_address
 from maas_simulator.model.power import UNCONFIGURED, BmcFailure, Command
 from maas_simulator.model.scripts import ScriptSet, SetType
 from maas_simulator.model.statuses import AT_REST, HELD, Status
 
-GIGABYTE = 10**9
 MANUAL = "manual"
 """The power type of machines that MAAS can neither switch nor query."""
 MAX_LISTED = 20
 """How many machines a message lists."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """A physical disk; ``size`` is in bytes."""
-
-    name: str
-    size: int
-    tags: tuple[str, ...] = ("ssd",)
-    model: str = ""
-    serial: str = ""
 
 
 @dataclass
@@ -68,14 +57,26 @@ class SimulatedMachine:
     architecture: str = "amd64/generic"
     cpu_count: int = 8
     memory: int = 16384
+    numa_node: tuple[int, int] | None = None
+    """The processors and memory that commissioning found, after a request changed them in MAAS."""
     disks: tuple[Disk, ...] = (Disk("sda", 480 * GIGABYTE),)
     fabrics: tuple[int, ...] = ()
     """The fabrics of its NICs after the first."""
     tag_names: tuple[str, ...] = ()
     zone: str = "default"
     pool: str = "default"
+    domain: str = "maas"
     description: str = ""
+    hardware: Hardware = SIMULATED
+    min_hwe_kernel: str = ""
+    swap_size: int | None = None
+    """In bytes."""
+    is_dpu: bool = False
+    annotations: dict[str, str] = field(default_factory=dict)
+    """The data of its owner, which MAAS also calls workload annotations."""
     power_type: str = "ipmi"
+    power_parameters: dict[str, str] | None = None
+    """By default fictitious ones."""
     power_state: str = "off"
     """The state that MAAS has stored and shows."""
     bmc_state: str | None = None
@@ -87,6 +88,8 @@ class SimulatedMachine:
     locked: bool = False
     netboot: bool = True
     known: bool = True
+    booted: bool = False
+    """Whether a machine that is not known has booted from the network, so that MAAS knows how it boots and where."""
     pod: str | None = None
     composed: bool = False
     is_vm_host: bool = False
@@ -130,6 +133,11 @@ class SimulatedMachine:
     def __post_init__(self) -> None:
         self.discovered_address = self.discovered_address or discovered_address(BOOT_NETWORK, self.number)
         self.own_address = self.own_address or own_address(BOOT_NETWORK, self.number)
+
+    @property
+    def fqdn(self) -> str:
+        """The hostname with the domain."""
+        return f"{self.hostname}.{self.domain}"
 
     @property
     def status_name(self) -> str:

@@ -66,14 +66,24 @@ def invalid(field: str, *messages: str) -> Refusal:
     return refused_form({field: list(messages)})
 
 
+def invalid_parameter(name: str, message: str) -> Refusal:
+    """Build the 400 for a parameter that MAAS reads without a form."""
+    return Refusal(400, f"Invalid {name}: {message}")
+
+
 def refused_form(errors: Mapping[str, Sequence[str]]) -> Refusal:
     """Build a form's 400 with the messages of all bad fields."""
     return Refusal(400, json.dumps(errors), JSON_TYPE)
 
 
-def forbidden() -> Refusal:
-    """Build a 403, always with an empty body: not the owner, locked, or superusers only."""
-    return Refusal(403)
+def forbidden(message: str = "") -> Refusal:
+    """Build a 403. If it is about an object, its body is empty: not the owner, locked, or superusers only."""
+    return Refusal(403, message)
+
+
+def for_superusers() -> Refusal:
+    """Build the 403 for a method that is for superusers whatever the object."""
+    return forbidden("This method is reserved for admin users.")
 
 
 def not_found(kind: str) -> Refusal:

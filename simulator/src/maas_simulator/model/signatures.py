@@ -3,30 +3,25 @@
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from oauthlib.oauth1.rfc5849.signature import (
-    base_string_uri,
-    collect_parameters,
-    normalize_parameters,
-    signature_base_string,
-)
+from oauthlib.oauth1.rfc5849.signature import base_string_uri, normalize_parameters, signature_base_string
 
 
 @dataclass(frozen=True)
 class Signed:
-    """The signed parts of a request. ``form`` is a urlencoded body; other bodies are not signed."""
+    """The signed parts of a request; ``parameters`` are those of the query, and of a form that was posted."""
 
     method: str = "GET"
     url: str = ""
-    form: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-def base_string(request: Signed, authorization: str) -> str:
-    """Return the signature base string (RFC 5849, section 3.4.1)."""
-    query = request.url.partition("?")[2]
-    parameters = collect_parameters(query, request.form or None, {"Authorization": authorization})
-    normalized = normalize_parameters(parameters)  # type: ignore[arg-type] # its stubs want a dict, RFC 5849 a list
+def base_string(request: Signed, given: Mapping[str, str]) -> str:
+    """Return the signature base string (RFC 5849, section 3.4.1) of a request with all its parameters."""
+    signed = [(name, value) for name, value in given.items() if name != "oauth_signature"]
+    normalized = normalize_parameters(signed)  # type: ignore[arg-type] # its stubs want a dict, RFC 5849 a list
     return str(signature_base_string(request.method, base_string_uri(request.url), normalized))  # type: ignore[arg-type] # any method may be signed
 
 

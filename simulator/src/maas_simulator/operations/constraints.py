@@ -1,184 +1,313 @@
-"""The constraints of ``allocate``. Each is a test; labelled ones also return the matching disks and NICs."""
+"""The constraints on machines by name, for ``allocate`` and for lists, with MAAS's messages for bad values.
 
-from collections.abc import Callable, Mapping
+Most have a negation, such as ``not_tags``. A machine meets it if it matches none of the values.
+"""
 
-from maas_simulator.model.forms import Form, each
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from maas_simulator.model.fields import Invalid, mac_address
+from maas_simulator.model.forms import Form
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.refusals import invalid, not_simulated
-from maas_simulator.operations.labelled_constraints import LINK_SPEED, Labelled, interfaces, storage
+from maas_simulator.model.refusals import Refusal, not_simulated, refused_form
+from maas_simulator.model.statuses import Status
+from maas_simulator.operations.labelled_constraints import LABELLED, Labelled, Nic, nics
 from maas_simulator.state import RegionState
 
-ARCHITECTURES = ("amd64/generic", "arm64/generic")
-NOT_CONSTRAINTS = frozenset(
+Test = Callable[[SimulatedMachine], bool]
+Match = Callable[[RegionState, Sequence[str]], Iterable[Test]]
+"""Returns a test for each value. Raises ``Invalid`` with MAAS's message for a bad value."""
+
+NOT_SIMULATED: Final = frozenset({"simple_status", "not_simple_status", "cpu_speed"})
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A constraint. A machine meets it if it matches one of the values, or ``every`` one."""
+
+    match: Match
+    negation: str = ""
+    every: bool = False
+    allocates: bool = True
+    lists: bool = True
+
+    def test(self, region: RegionState, values: Sequence[str]) -> Test:
+        """Return the test for these values."""
+        tests, combine = list(self.match(region, values)), all if self.every else any
+        return lambda machine: combine(test(machine) for test in tests)
+
+    def negated(self) -> "Constraint":
+        """Return the negation."""
+
+        def match(region: RegionState, values: Sequence[str]) -> list[Test]:
+            tests = list(self.match(region, values))
+            return [lambda machine: not any(test(machine) for test in tests)]
+
+        return Constraint(match, allocates=self.allocates, lists=self.lists)
+
+
+def _attribute(name: str) -> Match:
+    return lambda _region, values: [lambda machine: getattr(machine, name) in values]
+
+
+def _named(field: str, kind: str) -> Match:
+    """Match the name of a zone or pool. Unknown names are listed without quotes, as in MAAS."""
+
+    def match(region: RegionState, values: Sequence[str]) -> Iterable[Test]:
+        if unknown := [value for value in values if region.tables[kind].named(value) is None]:
+            raise Invalid(f"No such {field}(s): {', '.join(unknown)}.")
+        return _attribute(field)(region, values)
+
+    return match
+
+
+def _tags(region: RegionState, values: Sequence[str]) -> Iterable[Test]:
+    names = split_tags(values)
+    if unknown := [name for name in names if region.tables["Tag"].named(name) is None]:
+        raise Invalid(f"No such tag(s): {', '.join(map(repr, unknown))}.")
+    return (lambda machine, name=name: name in machine.tag_names for name in names)  # type: ignore[misc] # mypy cannot infer a lambda's defaults
+
+
+def _not_tags(_region: RegionState, values: Sequence[str]) -> Iterable[Test]:
+    """MAAS ignores unknown tags here."""
+    return [lambda machine: not set(split_tags(values)) & set(machine.tag_names)]
+
+
+def split_tags(values: Sequence[str]) -> list[str]:
+    """Split lists of tags that are separated by commas or spaces."""
+    return re.findall(r"[^,\s]+", " ".join(values))
+
+
+def _statuses(region: RegionState, values: Sequence[str]) -> Iterable[Test]:
+    known = {status.name.lower() for status in Status}
+    for value in values:
+        if value not in known:
+            raise Invalid(f"Select a valid choice. {value} is not one of the available choices.")
+    del region
+    return [lambda machine: machine.status.name.lower() in values]
+
+
+def _architectures(region: RegionState, values: Sequence[str]) -> Iterable[Test]:
+    wanted = full_architectures(region, values)
+    return [lambda machine: machine.architecture in wanted]
+
+
+def full_architectures(region: RegionState, values: Sequence[str]) -> list[str]:
+    """Return the architectures with subarchitectures, such as ``amd64/generic`` for ``amd64``."""
+    known = region.images.architectures
+    found = {value: [name for name in known if value in (name, name.partition("/")[0])] for value in values}
+    if not all(found.values()):
+        raise Invalid("Architecture not recognised.")
+    return [name for names in found.values() for name in names]
+
+
+def _addresses(region: RegionState, values: Sequence[str]) -> Iterable[Test]:
+    for value in values:
+        mac_address(region.tables, value)
+    return [lambda machine: not set(values).isdisjoint(machine.mac_addresses)]
+
+
+def _at_least(read: Callable[[SimulatedMachine], float], title: str, unit: str = "number") -> Match:
+    """Match a number from the last value. MAAS ignores an empty one."""
+
+    def match(_region: RegionState, values: Sequence[str]) -> Iterable[Test]:
+        try:
+            least = float(values[-1] or 0)
+        except ValueError:
+            raise Invalid(f"Invalid {title}: {unit} required.") from None
+        return [lambda machine: machine.known and read(machine) >= least]
+
+    return match
+
+
+def _interfaces(field: str) -> Match:
+    """Match a machine with an interface that has one of the values."""
+
+    def match(region: RegionState, values: Sequence[str]) -> Iterable[Test]:
+        wanted = set(values)
+        return [lambda machine: any(wanted & nic[field] for _, nic in nics(region.tables, machine))]
+
+    return match
+
+
+def _networks(kind: str, plural: str, key: str, by: Mapping[str, str]) -> Match:
+    """Match the networks that specifiers such as ``name:pxe`` or ``space:mgmt`` name, each with a test.
+
+    ``by`` has the property of an interface for each kind of specifier. ``key`` is the property with the id.
+    """
+
+    def match(region: RegionState, values: Sequence[str]) -> list[Test]:
+        found = [numbers for value in values if (numbers := _specified(region, kind, value, by))]
+        if not found:
+            raise Invalid(f"No matching {plural} found.")
+        return [
+            lambda machine, numbers=numbers: any(numbers & nic[key] for _, nic in nics(region.tables, machine))  # type: ignore[misc] # mypy cannot infer a lambda's defaults
+            for numbers in found
+        ]
+
+    return match
+
+
+def _specified(region: RegionState, kind: str, value: str, by: Mapping[str, str]) -> set[str]:
+    """Return the ids of the networks that a specifier names. Without a prefix, it is an id or a name."""
+    prefix, colon, wanted = value.partition(":")
+    fields = [by[prefix]] if colon and prefix in by else ["id", "name", *(["cidr"] if kind == "Subnet" else [])]
+    if not (colon and prefix in by):
+        wanted = value
+    return {
+        str(record["id"])
+        for record in region.tables[kind].values()
+        if any(wanted in _properties(region, kind, record)[field] for field in fields)
+    }
+
+
+def _properties(region: RegionState, kind: str, record: Mapping[str, object]) -> Nic:
+    tables = region.tables
+    vlan = tables["VLAN"][int(str(record["vlan"]))] if kind == "Subnet" else record
+    space = tables["Space"].get(int(str(vlan["space"] or -1)))
+    return {
+        "id": {str(record["id"])},
+        "name": {str(record["name"])},
+        "cidr": {str(record.get("cidr"))},
+        "fabric": {str(tables["Fabric"][int(str(vlan["fabric"]))]["name"]), str(vlan["fabric"])},
+        "space": {str(space["name"]), str(space["id"])} if space else {"undefined"},
+        "vid": {str(vlan["vid"])},
+        "vlan": {str(vlan["id"])},
+    }
+
+
+_SAME: Final = ("id", "name", "fabric", "space", "vid", "vlan")
+_SUBNETS: Final = _networks("Subnet", "subnets", "subnet_id", {name: name for name in (*_SAME, "cidr")})
+_VLANS: Final = _networks("VLAN", "VLANs", "vlan", {name: name for name in _SAME})
+
+_BASE: Final[Mapping[str, Constraint]] = {
+    "name": Constraint(
+        lambda _region, values: [lambda machine: machine.hostname in values or machine.fqdn in values], lists=False
+    ),
+    "id": Constraint(_attribute("system_id"), "not_id", allocates=False),
+    "system_id": Constraint(_attribute("system_id"), "not_system_id"),
+    **{
+        name: Constraint(_attribute(name), f"not_{name}", allocates=False)
+        for name in ("hostname", "owner", "power_state", "agent_name", "domain")
+    },
+    "status": Constraint(_statuses, "not_status", allocates=False),
+    "mac_address": Constraint(_addresses, "not_mac_address", allocates=False),
+    "deployment_target": Constraint(
+        lambda _region, values: [lambda machine: ("memory" if machine.ephemeral_deploy else "disk") in values],
+        "not_deployment_target",
+        allocates=False,
+    ),
+    "parent": Constraint(lambda _region, _values: (), "not_parent", allocates=False),
+    "arch": Constraint(_architectures, "not_arch"),
+    "tags": Constraint(_tags, every=True),
+    "not_tags": Constraint(_not_tags),
+    "zone": Constraint(_named("zone", "Zone"), "not_in_zone"),
+    "pool": Constraint(_named("pool", "ResourcePool"), "not_in_pool"),
+    "pod": Constraint(_attribute("pod"), "not_pod"),
+    "pod_type": Constraint(
+        lambda _region, values: [lambda machine: machine.pod is not None and machine.power_type in values],
+        "not_pod_type",
+    ),
+    "cpu_count": Constraint(_at_least(lambda machine: machine.cpu_count, "CPU count")),
+    "mem": Constraint(_at_least(lambda machine: machine.memory, "memory", "number of MiB")),
+    "link_speed": Constraint(_at_least(lambda machine: machine.hardware.link_speed, "link speed")),
+    "fabrics": Constraint(_interfaces("fabric"), "not_fabrics"),
+    "fabric_classes": Constraint(_interfaces("fabric_class"), "not_fabric_classes"),
+    "subnets": Constraint(_SUBNETS, "not_subnets", every=True),
+    "vlans": Constraint(_VLANS, "not_vlans", every=True),
+}
+CONSTRAINTS: Final[Mapping[str, Constraint]] = {
+    **_BASE,
+    **{each.negation: each.negated() for each in _BASE.values() if each.negation},
+}
+NOT_CONSTRAINTS: Final = frozenset(
     {"op", "dry_run", "verbose", "comment", "agent_name", "bridge_all", "bridge_type", "bridge_stp", "bridge_fd"}
 )
-LABELLED: Mapping[str, Callable[[RegionState, str], Labelled]] = {"storage": storage, "interfaces": interfaces}
-
-Test = Callable[[SimulatedMachine], bool]
+"""The other parameters of ``allocate``."""
+NOT_FILTERS: Final = frozenset({"op", "format"})
+"""The other parameters of lists."""
 
 
 class Constraints:
-    """The constraints of a request. Creating them raises a ``Refusal`` for malformed or unknown values."""
+    """The constraints of a request. Creating them raises a ``Refusal`` with MAAS's messages for all bad ones."""
 
-    def __init__(self, region: RegionState, form: Form) -> None:
-        self.given = {name: each(form, name) for name in form if name not in NOT_CONSTRAINTS}
-        self._labelled = {name: LABELLED[name](region, form[name][-1]) for name in self.given if name in LABELLED}
-        self._tests = [_test(region, name, values) for name, values in self.given.items() if name not in LABELLED]
+    def __init__(self, region: RegionState, form: Form, *, allocating: bool = True) -> None:
+        ignored = NOT_CONSTRAINTS if allocating else NOT_FILTERS
+        self.form = form
+        self.given = {name: list(values) for name, values in form.items() if name not in ignored}
+        self._region = region
+        self._tests: list[Test] = []
+        self.labelled: dict[str, Labelled] = {}
+        errors: dict[str, Sequence[str]] = {}
+        for name, values in self.given.items():
+            try:
+                self._add(name, values, allocating=allocating)
+            except Invalid as wrong:
+                errors[name] = wrong.args
+        if errors:
+            raise refused_form(errors)
+
+    def _add(self, name: str, values: Sequence[str], *, allocating: bool) -> None:
+        if name in NOT_SIMULATED:
+            raise not_simulated(f"choosing machines by {name}")
+        if any("\0" in value for value in values):
+            raise Refusal(500, "A string literal cannot contain NUL (0x00) characters.")
+        if name in LABELLED:
+            self.labelled[name] = LABELLED[name](self._region, values[-1])
+            return
+        constraint = CONSTRAINTS.get(name)
+        if constraint is None or not (constraint.allocates if allocating else constraint.lists):
+            raise Invalid("No such constraint.")
+        self._tests.append(constraint.test(self._region, values))
 
     def meets(self, machine: SimulatedMachine) -> bool:
         """Whether a machine meets all constraints."""
-        found = all(labelled(machine) is not None for labelled in self._labelled.values())
-        return found and all(test(machine) for test in self._tests)
+        return all(test(machine) for test in self._tests) and all(
+            labelled(machine) is not None for labelled in self.labelled.values()
+        )
 
     def found(self, machine: SimulatedMachine) -> dict[str, object]:
         """The value of ``constraints_by_type``: the ids of the disks and NICs for each label."""
-        return {name: labelled(machine) for name, labelled in self._labelled.items()}
+        found = {name: labelled(machine) for name, labelled in self.labelled.items()}
+        return {name: labels for name, labels in found.items() if labels}
+
+    def verbose(self) -> dict[str, object]:
+        """The ids for each label on all machines, whatever their status, as ``verbose`` shows them."""
+        machines = self._region.machines.values()
+        # MAAS numbers all nodes together, and the rack controllers were there first.
+        found = {
+            name: {machine.number + len(self._region.racks): labelled(machine) or {} for machine in machines}
+            for name, labelled in self.labelled.items()
+        }
+        disks, nics = found.get("storage", {}), found.get("interfaces", {})
+        labels = {label for each in nics.values() for label in each}
+        return {
+            "verbose_storage": {
+                number: {disk: label for label, (disk,) in each.items()} for number, each in disks.items() if each
+            },
+            "verbose_interfaces": {
+                label: {number: each[label] for number, each in nics.items() if each} for label in labels
+            },
+        }
 
     @property
     def text(self) -> str:
-        """The constraints as MAAS's error shows them."""
-        pairs = list(self.given.items())
-        resolved = " ".join(f"{name}={','.join(_resolved(name, values))}" for name, values in pairs)
-        return f'{pairs} (resolved to "{resolved}")'
+        """The request and its constraints as MAAS's error shows them."""
+        return f'{[(name, list(values)) for name, values in self.form.items()]} (resolved to "{self.resolved}")'
 
+    @property
+    def resolved(self) -> str:
+        """The constraints with the values as MAAS understood them."""
+        return " ".join(
+            f"{name}={','.join(self._cleaned(name))}" for name in sorted(self.given) if any(self.given[name])
+        )
 
-def _test(region: RegionState, name: str, values: list[str]) -> Test:
-    if name not in _CONSTRAINTS:
-        raise not_simulated(f"allocating by {name}")
-    return _CONSTRAINTS[name](region, values)
-
-
-def _resolved(name: str, values: list[str]) -> list[str]:
-    return [str(float(value)) for value in values] if name in ("cpu_count", "mem") else values
-
-
-def _number(field: str, title: str) -> Callable[[RegionState, list[str]], Test]:
-    def make(region: RegionState, values: list[str]) -> Test:
-        del region
-        try:
-            least = float(values[-1])
-        except (ValueError, IndexError):
-            kind = "cpu_count" if field == "cpu_count" else "mem"
-            raise invalid(kind, f"Invalid {title}: number required.") from None
-        return lambda machine: float(getattr(machine, field)) >= least
-
-    return make
-
-
-def _architecture(region: RegionState, values: list[str]) -> Test:
-    del region
-    known = {*ARCHITECTURES, *(name.partition("/")[0] for name in ARCHITECTURES)}
-    if not set(values) <= known:
-        raise invalid("arch", "Architecture not recognised.")
-    return lambda machine: machine.architecture in values or machine.architecture.partition("/")[0] in values
-
-
-def _tags(region: RegionState, values: list[str]) -> Test:
-    check_tags(region, "tags", values)
-    return lambda machine: set(values) <= set(machine.tag_names)
-
-
-def _not_tags(region: RegionState, values: list[str]) -> Test:
-    check_tags(region, "not_tags", values)
-    return lambda machine: not set(values) & set(machine.tag_names)
-
-
-def _zone(region: RegionState, values: list[str]) -> Test:
-    check_names(region, "zone", values)
-    return lambda machine: machine.zone in values
-
-
-def _pool(region: RegionState, values: list[str]) -> Test:
-    check_names(region, "pool", values)
-    return lambda machine: machine.pool in values
-
-
-def _not_in_zone(region: RegionState, values: list[str]) -> Test:
-    check_names(region, "not_in_zone", values)
-    return lambda machine: machine.zone not in values
-
-
-def _not_in_pool(region: RegionState, values: list[str]) -> Test:
-    check_names(region, "not_in_pool", values)
-    return lambda machine: machine.pool not in values
-
-
-def _name(region: RegionState, values: list[str]) -> Test:
-    del region
-    return lambda machine: machine.hostname in values or f"{machine.hostname}.maas" in values
-
-
-def _system_id(region: RegionState, values: list[str]) -> Test:
-    del region
-    return lambda machine: machine.system_id in values
-
-
-def _pod(region: RegionState, values: list[str]) -> Test:
-    del region
-    return lambda machine: machine.pod in values
-
-
-def _link_speed(region: RegionState, values: list[str]) -> Test:
-    del region
-    if not values[-1].isdecimal():
-        raise not_simulated("MAAS's error for a link speed that is not a number")
-    return lambda machine: machine.known and int(values[-1]) <= LINK_SPEED
-
-
-def _fabrics(region: RegionState, values: list[str]) -> Test:
-    """Match fabrics by name or id. Several are not simulated, because MAAS's handling of them was not recorded."""
-    fabrics = region.tables["Fabric"].values()
-    wanted = {each["id"] for each in fabrics for value in values if value in (each["name"], str(each["id"]))}
-    if len(values) != 1 or not wanted:
-        raise not_simulated("allocating by several fabrics, or by one that does not exist")
-    boots = {
-        subnet["id"]: region.tables["VLAN"][subnet["vlan"]]["fabric"] for subnet in region.tables["Subnet"].values()
-    }
-    return lambda machine: machine.known and wanted <= {boots[machine.subnet], *machine.fabrics}
-
-
-def _subnets(region: RegionState, values: list[str]) -> Test:
-    """Match subnets by id, name or ``cidr:``. A machine has addresses in one subnet."""
-    wanted = [
-        each["id"]
-        for each in region.tables["Subnet"].values()
-        for value in values
-        if value in (str(each["id"]), each["name"], f"name:{each['name']}", f"cidr:{each['cidr']}")
-    ]
-    if len(values) != 1 or not wanted:
-        raise not_simulated("allocating by several subnets, by a space, or by a subnet that does not exist")
-    return lambda machine: machine.known and machine.linked and wanted == [machine.subnet]
-
-
-_CONSTRAINTS: dict[str, Callable[[RegionState, list[str]], Test]] = {
-    "name": _name,
-    "system_id": _system_id,
-    "arch": _architecture,
-    "cpu_count": _number("cpu_count", "CPU count"),
-    "mem": _number("memory", "memory"),
-    "tags": _tags,
-    "not_tags": _not_tags,
-    "zone": _zone,
-    "not_in_zone": _not_in_zone,
-    "pool": _pool,
-    "not_in_pool": _not_in_pool,
-    "pod": _pod,
-    "link_speed": _link_speed,
-    "fabrics": _fabrics,
-    "subnets": _subnets,
-}
-
-
-def check_tags(region: RegionState, field: str, values: list[str]) -> None:
-    """Raise a 400 for an unknown tag, with quotes as in MAAS."""
-    unknown = [value for value in values if region.tables["Tag"].named(value) is None]
-    if unknown:
-        raise invalid(field, f"No such tag(s): {', '.join(repr(value) for value in unknown)}.")
-
-
-def check_names(region: RegionState, field: str, values: list[str]) -> None:
-    """Raise a 400 for an unknown zone or pool, without quotes as in MAAS."""
-    known = region.tables["Zone" if field.endswith("zone") else "ResourcePool"]
-    unknown = [value for value in values if known.named(value) is None]
-    if unknown:
-        raise invalid(field, f"No such {field.removeprefix('not_in_')}(s): {', '.join(unknown)}.")
+    def _cleaned(self, name: str) -> list[str]:
+        values = self.given[name]
+        if name in ("cpu_count", "mem", "link_speed"):
+            return [str(float(values[-1]))]
+        if name in ("arch", "not_arch"):
+            return full_architectures(self._region, values)
+        return split_tags(values) if name in ("tags", "not_tags") else values

@@ -163,7 +163,7 @@ def allocate(region: RegionState, username: str, form: Form) -> tuple[SimulatedM
     """
     constraints = Constraints(region, form)
     check_bridges(form)
-    dry = strict_boolean(form, "dry_run")
+    dry, verbose = strict_boolean(form, "dry_run"), strict_boolean(form, "verbose")
     free = (machine for machine in region.machines.values() if _is_free(machine, username))
     fitting = filter(constraints.meets, free)
     machine = min(fitting, key=lambda machine: machine.cpu_count + machine.memory, default=None)
@@ -174,7 +174,7 @@ def allocate(region: RegionState, username: str, form: Form) -> tuple[SimulatedM
     if not dry:
         acquire(region, machine, username, last(form, "comment"))
         machine.agent_name = last(form, "agent_name")
-    return machine, constraints.found(machine)
+    return machine, constraints.found(machine) | (constraints.verbose() if verbose else {})
 
 
 def _is_free(machine: SimulatedMachine, username: str) -> bool:
@@ -182,7 +182,7 @@ def _is_free(machine: SimulatedMachine, username: str) -> bool:
 
 
 def _none_available(constraints: Constraints) -> Refusal:
-    if not constraints.given:
+    if not constraints.resolved:
         return conflict("No machine available.")
     if "system_id" in constraints.given:
         return conflict(f"No machine with system ID {constraints.given['system_id'][-1]} available.")

@@ -1,4 +1,4 @@
-"""The labelled constraints of ``allocate``: the disks and NICs of a machine that match each label."""
+"""The constraints with labels, by disks and interfaces, and the properties of interfaces that constraints use."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -6,22 +6,28 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Final
 
-from maas_simulator.model.machines import GIGABYTE, Disk, SimulatedMachine
+from maas_simulator.model.fields import Invalid
+from maas_simulator.model.hardware import GIGABYTE, Disk
+from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import vlan_of_fabric
 from maas_simulator.model.records import Tables
-from maas_simulator.model.refusals import invalid, not_simulated
+from maas_simulator.model.refusals import not_simulated
 from maas_simulator.state import RegionState
 
 Found = dict[str, list[int]]
 """Ids by label."""
 Labelled = Callable[[SimulatedMachine], Found | None]
 """Finds the ids for each label on a machine, or returns None if a label has no match."""
-
-LINK_SPEED: Final = 10000
-"""The link speed of every NIC, in Mbit/s."""
+Nic = Mapping[str, set[str]]
+"""The properties of an interface, each with all its spellings."""
 
 _DISK: Final = r"(?:(\w+):)?(\d+(?:\.\d+)?)(?:\(([^()]*)\))?"
 _DISKS: Final = re.compile(rf"{_DISK}(?:,{_DISK})*")
+_KEYS: Final = (
+    *("id", "name", "hwaddress", "type", "tag", "fabric", "fabric_class", "space", "vid", "vlan"),
+    *("subnet", "subnet_cidr", "ip", "mode", "link_speed"),
+)
+_DEVICE_KEYS: Final = ("vendor_id", "product_id", "vendor_name", "product_name", "commissioning_driver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +41,20 @@ class _WantedDisk:
 
 
 def storage(region: RegionState, text: str) -> Labelled:
-    """Parse ``root:50(ssd),data:100``: a separate disk per label, with a minimum size in GB and with these tags."""
+    """Parse ``root:50(ssd),100``: a separate disk for each, with a minimum size in GB and with these tags."""
     del region
     if _DISKS.fullmatch(text) is None:
-        raise invalid("storage", f'Malformed storage constraint, "{text}".')
+        raise Invalid(f'Malformed storage constraint, "{text}".')
     wanted = [
         _WantedDisk(label, float(size) * GIGABYTE, frozenset(filter(None, tags.split(","))))
         for label, size, tags in re.findall(_DISK, text)
     ]
-    if not all(each.label for each in wanted):
-        raise not_simulated("allocating by storage without a label")
 
     def find(machine: SimulatedMachine) -> Found | None:
         for chosen in permutations(range(len(machine.disks) if machine.known else 0), len(wanted)):
             pairs = list(zip(wanted, chosen, strict=True))
             if all(each.fits(machine.disks[index]) for each, index in pairs):
-                return {each.label: [machine.number * 10 + index] for each, index in pairs}
+                return {each.label: [machine.number * 10 + index] for each, index in pairs if each.label}
         return None
 
     return find
@@ -61,12 +65,15 @@ def interfaces(region: RegionState, text: str) -> Labelled:
     wanted: dict[str, dict[str, str]] = {}
     for part in filter(None, text.split(";")):
         label, _, pairs = part.partition(":")
-        wanted[label] = dict(_pair(pair) for pair in pairs.split(","))
+        if not re.fullmatch(r"\w+:[^=,]+=[^=,]+(,[^=,]+=[^=,]+)*", part):
+            form = "'<label>:<key>=<value>[,<key2>=<value2>[,...]]'"
+            raise Invalid(f"Malformed constraint: '{part}' (required format: {form})")
+        wanted[label] = dict(_pair("interfaces", pair, _KEYS) for pair in pairs.split(","))
 
     def find(machine: SimulatedMachine) -> Found | None:
-        nics = list(_nics(region.tables, machine))
+        every = list(nics(region.tables, machine))
         found = {
-            label: [number for number, nic in nics if all(_holds(nic, *pair) for pair in pairs.items())]
+            label: [number for number, nic in every if all(_holds(nic, *pair) for pair in pairs.items())]
             for label, pairs in wanted.items()
         }
         return found if all(found.values()) else None
@@ -74,36 +81,61 @@ def interfaces(region: RegionState, text: str) -> Labelled:
     return find
 
 
-def _pair(text: str) -> tuple[str, str]:
+def devices(region: RegionState, text: str) -> Labelled:
+    """Parse ``vendor_id=8086,product_id=1572``. Every machine has devices of this vendor only."""
+    del region
+    wanted = dict(_pair("devices", pair, _DEVICE_KEYS) for pair in text.split(","))
+    if wanted.keys() != {"vendor_id"}:
+        raise not_simulated("allocating by more than the vendor_id of a device")
+    return lambda machine: {} if machine.known and wanted["vendor_id"] == "8086" else None
+
+
+LABELLED: Final[Mapping[str, Callable[[RegionState, str], Labelled]]] = {
+    "storage": storage,
+    "interfaces": interfaces,
+    "devices": devices,
+}
+
+
+def _pair(kind: str, text: str, known: tuple[str, ...]) -> tuple[str, str]:
     key, _, value = text.partition("=")
-    if not value:
-        raise not_simulated("MAAS's error for a malformed interfaces constraint")
-    if key not in _KEYS or (key == "link_speed" and not value.isdecimal()):
-        raise not_simulated(f"allocating by the {key} of an interface")
+    if key not in known:
+        raise Invalid(f"Unknown {kind} constraint: '{key}")  # MAAS 3.7 does not close the quote.
     return key, value
 
 
-def _holds(nic: Mapping[str, str], key: str, value: str) -> bool:
-    return int(nic[key]) >= int(value) if key == "link_speed" else nic[key] == value
+def _holds(nic: Nic, key: str, value: str) -> bool:
+    if key == "link_speed" and value.isdecimal():
+        return any(int(speed) >= int(value) for speed in nic[key])
+    return value in nic[key]
 
 
-_KEYS: Final = frozenset({"name", "fabric", "vid", "subnet", "subnet_cidr", "link_speed"})
-
-
-def _nics(tables: Tables, machine: SimulatedMachine) -> Iterator[tuple[int, Mapping[str, str]]]:
+def nics(tables: Tables, machine: SimulatedMachine) -> Iterator[tuple[int, Nic]]:
     """The ids and properties of the NICs that MAAS knows. Only the first has addresses."""
     subnet = tables["Subnet"][machine.subnet]
     vlans = [tables["VLAN"][subnet["vlan"]], *(vlan_of_fabric(tables, fabric) for fabric in machine.fabrics)]
     for index, vlan in enumerate(vlans if machine.known else []):
+        fabric, space = tables["Fabric"][vlan["fabric"]], tables["Space"].get(vlan["space"])
         linked = index == 0 and machine.linked
+        number = machine.number * 10 + index
         yield (
-            machine.number * 10 + index,
+            number,
             {
-                "name": f"eno{index + 1}",
-                "fabric": tables["Fabric"][vlan["fabric"]]["name"],
-                "vid": str(vlan["vid"]),
-                "subnet": subnet["name"] if linked else "",
-                "subnet_cidr": subnet["cidr"] if linked else "",
-                "link_speed": str(LINK_SPEED),
+                "id": {str(number)},
+                "name": {f"eno{index + 1}"},
+                "hwaddress": {machine.mac_addresses[index]},
+                "type": {"physical"},
+                "tag": set(),
+                "fabric": {fabric["name"], str(fabric["id"])},
+                "fabric_class": {str(fabric["class_type"])},
+                "space": {space["name"]} if space else {"undefined"},
+                "vid": {str(vlan["vid"])},
+                "vlan": {str(vlan["id"])},
+                "subnet": {subnet["name"], str(subnet["id"])} if linked else set(),
+                "subnet_id": {str(subnet["id"])} if linked else set(),
+                "subnet_cidr": {subnet["cidr"]} if linked else set(),
+                "ip": {machine.own_address} if linked and machine.addressed else set(),
+                "mode": {"auto"} if linked else {"link_up"},
+                "link_speed": {str(machine.hardware.link_speed)},
             },
         )

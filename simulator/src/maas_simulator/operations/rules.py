@@ -22,7 +22,7 @@ from maas_simulator.operations import timed_operations as timed
 from maas_simulator.state import RegionState
 
 Permission = Literal["edit", "lock", "admin", "superuser", "owner"]
-"""See ``Call.check_permission``."""
+"""See ``PERMISSIONS``."""
 STATE: Final = "{} is not available because of the current state of the node."
 
 

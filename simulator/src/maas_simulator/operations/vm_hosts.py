@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from maas_simulator.model.machines import GIGABYTE, Disk, SimulatedMachine
+from maas_simulator.model.hardware import GIGABYTE, Disk
+from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.refusals import Refusal, not_simulated
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations.constraints import Constraints

@@ -5,7 +5,8 @@ from typing import Final, overload
 
 from maas_simulator.model.built_in_scripts import BUILT_IN, DEFAULT_TEST, names_of
 from maas_simulator.model.forms import KERNELS
-from maas_simulator.model.machines import Disk, SimulatedMachine
+from maas_simulator.model.hardware import Disk
+from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.scripts import (
     INSTALL_LOG,
     FinishedResults,

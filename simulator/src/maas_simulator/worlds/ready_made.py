@@ -6,7 +6,8 @@ from ipaddress import IPv4Network
 from math import ceil
 
 from maas_simulator.model.auth import User
-from maas_simulator.model.machines import GIGABYTE, Disk, SimulatedMachine
+from maas_simulator.model.hardware import GIGABYTE, Disk
+from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import BOOT_NETWORK, RACK, places
 from maas_simulator.model.statuses import Status
 from maas_simulator.region import SimulatedRegion

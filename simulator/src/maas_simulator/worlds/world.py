@@ -16,8 +16,9 @@ from maas_simulator.model.built_in_scripts import BUILT_IN
 from maas_simulator.model.costs import Costs
 from maas_simulator.model.faults import Fault
 from maas_simulator.model.forms import IMAGES
+from maas_simulator.model.hardware import GIGABYTE, Disk
 from maas_simulator.model.images import Images
-from maas_simulator.model.machines import GIGABYTE, Disk, Rack, SimulatedMachine
+from maas_simulator.model.machines import Rack, SimulatedMachine
 from maas_simulator.model.networks import (
     RACK,
     add_boot_subnet,

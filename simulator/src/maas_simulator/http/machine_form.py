@@ -1,0 +1,166 @@
+"""The form of a machine: its fields when it is created and when it is changed, and MAAS's messages."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from maas_simulator.model.fields import (
+    NO_CHOICE,
+    Cleaning,
+    Field,
+    Invalid,
+    Reader,
+    RecordForm,
+    boolean,
+    choice,
+    mac_address,
+    text,
+    whole,
+)
+from maas_simulator.model.forms import Form, is_true, last
+from maas_simulator.model.machines import MANUAL, SimulatedMachine
+from maas_simulator.model.power_types import POWER_TYPES, find_errors
+from maas_simulator.model.records import Record, Tables
+from maas_simulator.model.refusals import not_simulated
+from maas_simulator.state import RegionState
+
+LONGEST_LABEL: Final = 63
+_UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_PREFIX: Final = "power_parameters_"
+_PLAIN: Final = (
+    *("hostname", "domain", "description", "zone", "pool", "architecture", "swap_size", "min_hwe_kernel"),
+    *("cpu_count", "memory", "is_dpu", "power_type"),
+)
+"""The fields that are stored as they are."""
+
+
+def clean_machine(region: RegionState, form: Form, machine: SimulatedMachine | None = None) -> Record:
+    """Return the values for a machine, or for a new one; None stands for no change.
+
+    Raises:
+        Refusal: A 400 with MAAS's messages about all bad fields.
+    """
+    old = None if machine is None else {name: getattr(machine, name) for name in _PLAIN}
+    fields = [*_fields(region), *([] if machine else [Field("mac_addresses", text(), required=True)])]
+
+    def check(cleaning: Cleaning) -> None:
+        if machine is None:
+            _check_addresses(cleaning, region)
+        _check_power(cleaning)
+        _check_unique(cleaning, region, machine)
+
+    values = RecordForm("Node", fields, check).clean(region.tables, _with_subarchitecture(form), None, old)
+    return {name: value for name, value in values.items() if value is not None or name == "swap_size"}
+
+
+def _fields(region: RegionState) -> Iterable[Field]:
+    return (
+        Field("architecture", _architecture(region), required=True),
+        Field("hostname", read_hostname, default=None),
+        Field("domain", _name_of("Domain"), default=None),
+        Field("description", text()),
+        Field("zone", _name_of("Zone"), default=None),
+        Field("pool", _name_of("ResourcePool"), default=None),
+        Field("swap_size", _swap_size, default=None),
+        Field("min_hwe_kernel", _kernel),
+        Field("cpu_count", whole(), default=None),
+        Field("memory", whole(), default=None),
+        Field("is_dpu", boolean, default=False),
+        Field("power_type", choice(*POWER_TYPES)),
+    )
+
+
+def _with_subarchitecture(form: Form) -> Form:
+    """MAAS adds ``generic``, or the ``subarchitecture``, when a machine is created with only an architecture."""
+    given = last(form, "architecture")
+    if "mac_addresses" not in form or not given or "/" in given:
+        return form
+    return {**form, "architecture": [f"{given}/{last(form, 'subarchitecture') or 'generic'}"]}
+
+
+def _architecture(region: RegionState) -> Reader:
+    def read(_tables: Tables, value: str) -> str:
+        known = region.images.architectures
+        if value not in known:
+            choices = ", ".join(map(repr, known))
+            raise Invalid(f"'{value}' is not a valid architecture.  It should be one of: {choices}.")
+        return value
+
+    return read
+
+
+def _name_of(kind: str) -> Reader:
+    """Read the name of another object."""
+
+    def read(tables: Tables, value: str) -> str:
+        if tables[kind].named(value) is None:
+            raise Invalid(NO_CHOICE)
+        return value
+
+    return read
+
+
+def read_hostname(_tables: Tables, value: str) -> str:
+    """Read a hostname. MAAS checks the characters of its first label before everything else."""
+    if "_" in value.partition(".")[0]:
+        raise Invalid(f"Host label cannot contain underscore: '{value.partition('.')[0]}'.")
+    for label in value.split("."):
+        if not label:
+            raise Invalid("Hostname contains empty name.")
+        if len(label) > LONGEST_LABEL:
+            raise Invalid(f"Label is too long: '{label}'.  Maximum allowed is {LONGEST_LABEL} characters.")
+        if label.startswith("-") or label.endswith("-"):
+            raise Invalid(f"Label cannot start or end with hyphen: '{label}'.")
+        if not re.fullmatch(r"[a-z0-9-]+", label, re.ASCII | re.IGNORECASE):
+            raise Invalid(f"Label contains disallowed characters: '{label}'.")
+    if "." in value:
+        raise not_simulated("setting a hostname with a domain")
+    return value
+
+
+def _swap_size(_tables: Tables, value: str) -> int:
+    match = re.fullmatch(r"(\d+)([KMGT]?)", value)
+    if match is None:
+        raise Invalid(f"Invalid size for swap: {value}")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _kernel(_tables: Tables, value: str) -> str:
+    """Read a kernel. There is one for every release that is older than the newest image's."""
+    match = re.fullmatch(r"(?:ga|hwe)-(\d\d\.\d\d)(?:-(?:edge|lowlatency))*", value)
+    if match is None or match[1] > "24.04":
+        raise Invalid(f'No kernel matches ">={value}" requirement.')
+    return value
+
+
+def _check_unique(cleaning: Cleaning, region: RegionState, machine: SimulatedMachine | None) -> None:
+    hostname = cleaning.values["hostname"]
+    if hostname and any(other is not machine for other in region.machines.called([hostname])):
+        cleaning.add_error("hostname", "Node with this Hostname already exists.")
+
+
+def _check_addresses(cleaning: Cleaning, region: RegionState) -> None:
+    given = [value for value in cleaning.given.get("mac_addresses", ()) if value.strip()]
+    owners = {address: other.hostname for other in region.machines.values() for address in other.mac_addresses}
+    for value in given:
+        try:
+            address = mac_address(cleaning.tables, value)
+        except Invalid as wrong:
+            cleaning.add_error("mac_addresses", *wrong.args)
+            continue
+        if address in owners:
+            cleaning.add_error("mac_addresses", f"MAC address {address} already in use on {owners[address]}.")
+    cleaning.values["mac_addresses"] = tuple(given)
+
+
+def _check_power(cleaning: Cleaning) -> None:
+    """Check the power parameters. MAAS knows those of the given power type only, not those of the machine's own."""
+    given, values = cleaning.given, cleaning.values
+    power_type = last(given, "power_type")
+    parameters = {name.removeprefix(_PREFIX): last(given, name) for name in given if name.startswith(_PREFIX)}
+    skips = is_true(parameters.pop("skip_check", ""))
+    if "power_type" not in cleaning.errors and (errors := find_errors(power_type, parameters)) and not skips:
+        cleaning.add_error("power_parameters", *errors)
+    if power_type == MANUAL and "mac_addresses" in cleaning.errors:
+        cleaning.add_error("power_type", "Can't set power type to manual without network interfaces")
+    values["power_parameters"] = parameters if power_type else None
