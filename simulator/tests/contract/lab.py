@@ -3,7 +3,7 @@
 The lab's BMCs and machines were programs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
@@ -12,7 +12,7 @@ from maas_simulator import SimulatedMachine, Status
 from maas_simulator.model.power import BmcFailure, BmcMode, PowerErrors
 from maas_simulator.model.statuses import FAILURE_OF
 from simulator.tests.contract.recording import Exchange, LabEvent
-from simulator.tests.contract.scene import Scene
+from simulator.tests.contract.scene import Scene, Step, acquires, acts, bmc, fails_next, hangs_next, until
 
 PLANS: Final[Mapping[str, Mapping[str, str]]] = {
     "fail=curtin:curthooks": {"fail": "Configuring OS"},
@@ -41,8 +41,28 @@ NOT_BOOTING: Final[Mapping[int, str]] = {499: "Deploying", 538: "Power on"}
 UNRECORDED: Final[Mapping[int, Mapping[str, str]]] = {576: {"power_off": "node08", "release": "node08"}}
 """Operations in gaps of the recording that changed a machine. Their BMCs were unroutable, and MAAS rejected them."""
 
-ELSEWHERE: Final[Mapping[int, Mapping[str, str]]] = {907: {"deploy": "node02", "release": "node02"}}
-"""Operations before an exchange that are not part of the recording."""
+NODE02, NODE03, NODE08 = "dpy84d", "rwda8e", "sck7nb"
+_TIMES_OUT: Final = (
+    hangs_next(NODE03, "Loading ephemeral"),
+    acts("deploy", NODE03),
+    until(NODE03, Status.FAILED_DEPLOYMENT),
+    acts("release", NODE03),
+    until(NODE03, Status.READY),
+)
+ELSEWHERE: Final[Mapping[int, Sequence[Step]]] = {
+    538: (hangs_next(NODE04, "Power on"), acts("deploy", NODE04), acts("power_off", NODE04), acts("release", NODE04)),
+    567: _TIMES_OUT * 2,
+    654: (bmc(NODE08, fails=True), acts("power_on", NODE08), acts("power_off", NODE08), bmc(NODE08, fails=False)),
+    907: (acts("deploy", NODE02), acts("release", NODE02)),
+    1162: (
+        fails_next(NODE02, "smartctl-validate"),
+        acts("test", NODE02),
+        until(NODE02, Status.FAILED_TESTING),
+        acts("override_failed_testing", NODE02),
+    ),
+    1835: (acquires(NODE03), acts("release", NODE03)),
+}
+"""What happened before a step and is not part of the recording, but shows in its later answers."""
 
 IN_VAIN: Final = frozenset({810})
 """Waits for a status that the machine did not reach."""
@@ -59,6 +79,7 @@ class Lab:
 
     def carry_out(self, event: LabEvent, scene: Scene) -> None:
         """Do the same to the simulated region."""
+        scene.play(ELSEWHERE.get(event.n, ()))
         for op, name in UNRECORDED.get(event.n, {}).items():
             with _unroutable(scene.region.machine(name)):
                 scene.acts(op, name, "admin", {})
@@ -80,8 +101,7 @@ class Lab:
     @contextmanager
     def circumstances(self, exchange: Exchange, scene: Scene) -> Iterator[None]:
         """Give an exchange the faults that the lab had by accident, and what happened before it elsewhere."""
-        for op in ELSEWHERE.get(exchange.n, {}):
-            scene.acts(op, ELSEWHERE[exchange.n][op], "admin", {})
+        scene.play(ELSEWHERE.get(exchange.n, ()))
         if exchange.n in NOT_BOOTING:
             scene.region.plan(NODE04, hang=NOT_BOOTING[exchange.n])
         if UNROUTABLE not in exchange.title:

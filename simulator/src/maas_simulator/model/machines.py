@@ -96,6 +96,8 @@ class SimulatedMachine:
     osystem: str = ""
     distro_series: str = ""
     hwe_kernel: str | None = None
+    acquired: bool | None = None
+    """Whether a user's file systems are on its disks: from its allocation until its release. By default, by status."""
     addressed: bool = False
     """Whether it has its own address: from the start of a deployment until its release."""
     macs: tuple[str, ...] = ()
@@ -131,6 +133,8 @@ class SimulatedMachine:
     """Its script sets, oldest first."""
 
     def __post_init__(self) -> None:
+        if self.acquired is None:
+            self.acquired = self.status in HELD
         self.discovered_address = self.discovered_address or discovered_address(BOOT_NETWORK, self.number)
         self.own_address = self.own_address or own_address(BOOT_NETWORK, self.number)
 
@@ -195,8 +199,8 @@ class SimulatedMachine:
 
     @property
     def mounted(self) -> bool:
-        """Whether its file systems are shown. MAAS hides them during most transitions."""
-        return self.status in AT_REST | HELD or (self.status is not Status.RELEASING and self.previous_status in HELD)
+        """Whether its file systems are shown: those of its configuration, or those of its user."""
+        return self.status in AT_REST or bool(self.acquired)
 
     def switch(self, state: str) -> None:
         """Switch the machine ``on`` or ``off``, with MAAS's knowledge."""
@@ -215,7 +219,7 @@ class SimulatedMachine:
         self.osystem = self.distro_series = ""
         self.hwe_kernel = None
         self.enable_hw_sync, self.last_sync = False, None
-        self.is_vm_host = False
+        self.is_vm_host = self.acquired = False
         self.netboot = True
 
 

@@ -197,7 +197,9 @@ def _end_with_status(run: Run, status: Status) -> None:
     """Change the status. Only *Ready* has its own INFO event, which comes before the change."""
     if status is Status.READY:
         run.say("INFO", "Ready")
+    keeps_address = run.machine.addressed and run.machine.enable_ssh
     run.region.leave_in(run.machine, status)
+    run.machine.addressed = run.machine.addressed or keeps_address
     _switch_after_scripts(run.machine)
 
 

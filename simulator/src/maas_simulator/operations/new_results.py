@@ -93,7 +93,7 @@ def _chosen_disks(machine: SimulatedMachine, script: Record, form: Form) -> list
             "name": disk.name,
             "model": disk.model,
             "serial": disk.serial,
-            "id_path": f"/dev/{disk.name}",
+            "id_path": disk.id_path or f"/dev/{disk.name}",
         }
         for index, disk in enumerate(machine.disks)
     ]

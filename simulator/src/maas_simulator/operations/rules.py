@@ -67,7 +67,15 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "commission": Rule(
             "superuser", timed.commission, COMMISSIONABLE, STATE.format("Commission"), is_form=True, takes_json=True
         ),
-        "test": Rule("superuser", timed.test, TESTABLE, STATE.format("Test"), is_form=True, takes_json=True),
+        "test": Rule(
+            "superuser",
+            timed.test,
+            TESTABLE,
+            STATE.format("Test"),
+            is_form=True,
+            takes_json=True,
+            keeps=ADDRESSES,
+        ),
         "release": Rule(
             "edit",
             timed.release,

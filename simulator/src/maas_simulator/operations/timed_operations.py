@@ -59,7 +59,7 @@ the status before the operation."""
 def acquire(region: RegionState, machine: SimulatedMachine, username: str, comment: str = "") -> None:
     """Make the user the owner of a *Ready* machine: *Allocated*."""
     region.said_by(machine, username, "User acquiring node", comment)
-    machine.owner = username
+    machine.owner, machine.acquired = username, True
     region.set_status(machine, Status.ALLOCATED)
 
 
@@ -132,6 +132,7 @@ def test(region: RegionState, machine: SimulatedMachine, username: str, form: Fo
     region.say(machine, "INFO", "Testing")
     machine.owner, machine.status_action = machine.owner or username, ""
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
+    machine.addressed = machine.addressed or any(script["apply_configured_networking"] for script in wanted)
     testing = testing_set(region, machine, wanted, form)
     region.set_status(machine, Status.TESTING)
     reversion.start_or_revert(region, machine, test_stages(testing, before), before, machine.restart, warns=username)
