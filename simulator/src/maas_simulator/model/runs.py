@@ -126,14 +126,18 @@ class Run:
         return None if self.silent else stage.seconds * self.machine.pace
 
     def run_late_stages(self, stages: int = 1) -> None:
-        """Run the next stages that a machine still reaches before it is switched off.
+        """End the current stage, and run the next ones that a machine still reaches before it is switched off.
 
         MAAS 3.7.3: from the second stage on, the events have the type of events outside any operation.
         """
+        if self.silent or (current := self.stage) is None:
+            return
+        if current.may_run_late and not self._is_planned(current, hangs=False):
+            for act in current.on_end:
+                act(self)
+        due_in = self.entered + current.seconds * self.machine.pace - self.region.now()
         following = self.stages[self.index + 1 : self.index + 1 + stages]
-        ends = self.entered + self.stage.seconds * self.machine.pace if self.stage is not None else 0.0
-        due_in = ends - self.region.now()
-        for stage in () if self.silent else takewhile(lambda each: each.may_run_late > due_in, following):
+        for stage in takewhile(lambda each: each.may_run_late > due_in, following):
             for act in stage.on_start:
                 act(self)
             self.is_detached = True

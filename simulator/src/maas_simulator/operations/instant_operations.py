@@ -44,14 +44,15 @@ def mark_broken(region: RegionState, machine: SimulatedMachine, username: str, f
     """
     comment = last(form, "comment") or last(form, "error_description")
     region.said_by(machine, username, "User marking node broken", comment)
-    before, failure = machine.status, None
-    if before in RELEASABLE and before is not Status.BROKEN:
-        failure = region.power_failure(machine, "off") if machine.is_on else None
+    before, was_on, failure = machine.status, machine.is_on, None
+    in_use = before in RELEASABLE and before is not Status.BROKEN
+    if in_use:
+        failure = region.power_failure(machine, "off") if was_on else None
         start_releasing(region, machine)
-        if not machine.is_on:
-            complete_release(region, machine)
     region.end_run(machine)
-    if before in RELEASABLE and machine.is_on and failure is None:
+    if in_use and not was_on:
+        complete_release(region, machine)
+    elif in_use and failure is None:
         runner.start(region, machine, SWITCH_OFF)
     if before is not Status.BROKEN:
         machine.previous_status = before

@@ -24,6 +24,7 @@ def commissioning_set(region: RegionState, machine: SimulatedMachine, form: Form
     for result in results:
         if result.name == BMC_SCRIPT and loose_boolean(form, "skip_bmc_config"):
             result.skip(region.now())
+            region.say(machine, "DEBUG", "Script result", f"{result.name} changed status from 'Pending' to 'Skipped'")
     return region.new_set(machine, SetType.COMMISSIONING, results)
 
 
