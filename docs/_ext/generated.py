@@ -1,6 +1,7 @@
 """Sections of the reference generated from the code, as MyST Markdown: settings, commands, tools and errors."""
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.plugins.schemas import output_schema
 from maas_mcp.plugins.skills import read_skills
 from maas_mcp.plugins.validation import added_options
+from maas_mcp.policy.configuration import Policy
 from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings, variable_name
@@ -40,6 +42,43 @@ def settings() -> str:
             )
             for name in Settings.model_fields
         ),
+    )
+
+
+def policy() -> str:
+    """Return a table of all keys of the table ``[policy]``."""
+    schema = Policy.model_json_schema()
+    return _table(("Key", "Value", "Default", "Meaning"), _policy_rows(schema, schema["$defs"]))
+
+
+def _policy_rows(table: Schema, tables: Mapping[str, Schema], prefix: str = "") -> Iterator[tuple[str, ...]]:
+    for name, schema in table["properties"].items():
+        below = {"": schema, "NAME.": schema.get("additionalProperties", {}), "N.": schema.get("items", {})}
+        for placeholder, each in below.items():
+            if "$ref" in each:
+                inner = tables[each["$ref"].rpartition("/")[2]]
+                yield from _policy_rows(inner, tables, f"{prefix}{name}.{placeholder}")
+                break
+        else:
+            required = name in table.get("required", ())
+            default = "required" if required else _policy_default(schema.get("default"))
+            yield f"`{prefix}{name}`", _policy_value(schema), default, schema["description"]
+
+
+def _policy_default(default: object) -> str:
+    return f"`{json.dumps(default)}`" if default not in (None, "", []) else "none"
+
+
+def _policy_value(schema: Schema) -> str:
+    kinds = [each for each in schema.get("anyOf", (schema,)) if each.get("type") != "null"]
+    if len(kinds) > 1:
+        return "a date with time, or a time of day"
+    (kind,) = kinds
+    if allowed := kind.get("enum") or kind.get("items", {}).get("enum"):
+        shown = ", ".join(f"`{each}`" for each in allowed)
+        return f"a list of {shown}" if kind["type"] == "array" else shown
+    return {"array": "a list of names", "boolean": "`true` or `false`", "integer": "a whole number"}.get(
+        kind["type"], "text"
     )
 
 
@@ -145,6 +184,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "error-table": error_table,
         "error-tree": error_tree,
         "operations": operations,
+        "policy": policy,
         "runbooks": runbooks,
         "settings": settings,
         "simulator-command": simulator_command,

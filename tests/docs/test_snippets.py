@@ -200,7 +200,10 @@ def test_the_error_example_has_the_keys_of_a_real_error() -> None:
 
 def test_the_readme_has_its_two_commands() -> None:
     shown = {snippet.text.strip() for snippet in ALL if snippet.page == "README.md" and snippet.language == "sh"}
-    assert {"pip install -r requirements.txt && maas-mcp demo", "pip install tox && tox"} <= shown
+    assert {
+        "pip install -r requirements.txt && maas-mcp demo",
+        "pip install tox && tox run-parallel --parallel 2",
+    } <= shown
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/how-to/connect.md", "docs/tutorial/assistant.md"])

@@ -718,6 +718,17 @@ def test_a_call_on_a_terminal_asks_before_it_erases(region: SimulatedRegion, url
     assert any("node01" in each and "is Ready" in each for each in lines), lines
 
 
+def test_a_tool_that_is_not_served_is_refused_with_the_reason(region: SimulatedRegion, url: str) -> None:
+    settings = {**settings_of(region, url), "MAAS_MCP_MODE": "read-only"}
+
+    refused = run_command("call", "maas_deploy_machine", "system_id=4y3h7n", **settings)
+    unknown = run_command("call", "maas_deploy_machin", **settings)
+
+    assert refused.returncode == 1
+    assert "this server's read-only mode allows no changes" in refused.stderr
+    assert "There is no tool 'maas_deploy_machin'." in unknown.stderr
+
+
 def test_a_call_without_a_terminal_is_planned_first(region: SimulatedRegion, url: str, tmp_path: Path) -> None:
     region.deploy("node01", "admin")
     advance_to(region, "node01", "Deployed")

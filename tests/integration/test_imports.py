@@ -25,6 +25,12 @@ def test_listing_plugins_does_not_import_the_sdk() -> None:
     assert not {"mcp", "mcp_types"} & packages
 
 
+def test_loading_the_settings_builds_no_validators_of_tables_without_configuration() -> None:
+    built = "{each.__name__ for each in PolicyTable.__subclasses__() if each.__pydantic_complete__}"
+    code = "import maas_mcp.settings\nfrom maas_mcp.policy.table import PolicyTable"
+    assert "set()" in imported_by(f"{code}\nmaas_mcp.settings.Settings.load()\nprint({built})")
+
+
 def test_the_pytest_plugin_costs_nothing_until_its_fixture_is_used() -> None:
     """pytest imports the plugin in every run wherever the core is installed."""
     added = imported_by("import pytest, maas_mcp.pytest_plugin") - imported_by("import pytest")

@@ -89,12 +89,21 @@ def test_toolsets_and_lists_select_the_tools(serve: Any) -> None:
         assert names(driver) == {"maas_list_machines", "maas_query_power_state", "maas_power_on"}
         assert "does not serve maas_power_off" in refusal(driver.call("maas_power_off", system_id="4y3h7n"))
         assert "toolset lifecycle" in refusal(driver.call("maas_lock_machine", system_id="4y3h7n"))
+        assert "toolset lifecycle" in refusal(driver.call("maas_lock_machine", machine="node01"))
 
 
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
         ({"MAAS_MCP_TOOLSETS": "powr"}, "names the toolset 'powr', which no loaded plugin has"),
+        (
+            {"MAAS_MCP_POLICY": '{"limits": {"deploys": {"per_call": 1}}}'},
+            "MAAS_MCP_POLICY: limits names the limit 'deploys', which no loaded plugin has",
+        ),
+        (
+            {"MAAS_MCP_POLICY": '{"second_person": ["erasing"]}'},
+            "MAAS_MCP_POLICY: second_person names the kind 'erasing', which no loaded plugin has",
+        ),
         ({"MAAS_MCP_TOOLS_ALLOW": "@readonly"}, "@readonly is not an annotation; expected one of: @read-only"),
         ({"MAAS_MCP_TOOLS_BLOCK": "maas power"}, "expected names, globs such as *_machine"),
     ],
@@ -117,6 +126,12 @@ def test_a_pattern_that_selects_no_tool_is_logged(url: str, region: SimulatedReg
     with serving_stdio(url, region.api_key, MAAS_MCP_TOOLS_BLOCK="maas_power_of") as driver:
         assert "maas_power_off" in names(driver)
         assert "MAAS_MCP_TOOLS_BLOCK has maas_power_of, which selects no tool" in driver.log()
+
+
+def test_a_misspelt_variable_is_logged(url: str, region: SimulatedRegion) -> None:
+    with serving_stdio(url, region.api_key, MAAS_MCP_READ_ONLY="true") as driver:
+        names(driver)
+        assert "MAAS_MCP_READ_ONLY is not a setting. Did you mean MAAS_MCP_MODE?" in driver.log()
 
 
 def test_the_headers_of_each_request_narrow_it(client: HttpDriver, region: SimulatedRegion) -> None:
@@ -166,6 +181,7 @@ def test_a_client_that_connects_with_headers_gets_instructions_that_fit(url: str
         ("X-MAAS-MCP-Tools", "@readonly", "@readonly is not an annotation; expected one of: @read-only"),
         ("X-MAAS-MCP-Read-Only", "yes", "is neither true nor false. Send true, or leave it out."),
         ("X-MAAS-MCP-Read-Only", "", "is neither true nor false"),
+        ("x-maas-mcp-readonly", "true", "The header x-maas-mcp-readonly does not exist. The headers X-MAAS-MCP-… are:"),
     ],
 )
 def test_an_invalid_header_is_refused(client: HttpDriver, name: str, value: str, expected: str) -> None:

@@ -42,7 +42,10 @@ def read_private(path: Path, content: str, most: int = -1) -> bytes:
     try:
         data, mode = read_with_exposure(path, most)
     except OSError as error:
-        raise SettingsError(f"{path}, which holds {content}, cannot be read: {error.strerror}.") from None
+        raise SettingsError(
+            f"{path}, which holds {content}, cannot be read: {error.strerror}.",
+            hint="Create the file, or correct its path in the settings.",
+        ) from None
     if mode is not None:
         raise SettingsError(
             f"{path} holds {content}, and others can read or change it (mode {mode}).",

@@ -6,13 +6,15 @@ from typing import Final
 
 HIDDEN: Final = "***"
 """The replacement for a secret."""
-_SECRETS: Final = re.compile(
-    r"""(?P<start> \bBearer\s+ | \bmaas-mcp_ ) [\w%.~+/=-]{16,}
-      | (?P<oauth> \boauth_(?:token|signature|consumer_key)=\\?"? ) [\w%.~+/=-]+
-      | \b\w{18}:\w{18}:\w{32}\b  # an API key of MAAS
-      | (?P<user> \b[a-z]+://[^\s/:@]* : ) [^\s/@]+ (?=@)  # the password in a URL""",
-    re.VERBOSE,
+# Each pattern begins with a literal, which re finds about fifty times as fast as alternatives.
+_SECRETS: Final = (
+    re.compile(r"(Bearer\s+)[\w%.~+/=-]{16,}"),
+    re.compile(r"(maas-mcp_)[\w%.~+/=-]{16,}"),
+    re.compile(r"""(oauth_(?:token|signature|consumer_key)=\\?"?)[\w%.~+/=-]+"""),
+    re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)"),  # the password in a URL
 )
+_API_KEY: Final = re.compile(r"\b\w{18}:\w{18}:\w{32}\b")
+_API_KEY_END: Final = re.compile(r":\w{18}:\w{32}\b")
 _SECRET_NAME: Final = re.compile(
     r"""user_?data | power_parameters | passw | passphrase | (?:^|_)pass(?:$|_)
       | secret | token | credential | (?:^|_)key$""",
@@ -31,4 +33,8 @@ def is_secret_name(name: str) -> bool:
 
 def redact(text: str) -> str:
     """Replace everything that looks like a credential: tokens, OAuth parameters, MAAS API keys, passwords in URLs."""
-    return _SECRETS.sub(lambda found: f"{found['start'] or found['oauth'] or found['user'] or ''}{HIDDEN}", text)
+    if _API_KEY_END.search(text):
+        text = _API_KEY.sub(HIDDEN, text)
+    for pattern in _SECRETS:
+        text = pattern.sub(rf"\1{HIDDEN}", text)
+    return text

@@ -47,6 +47,7 @@ _OTHER_NAMES: Final = {
     "MAAS_URL": ("API_URL", "BASE_URL", "SERVER_URL", "HOST", "HOSTNAME", "ENDPOINT", "SERVER", "ADDRESS", "REGION"),
     "MAAS_API_KEY": ("KEY", "TOKEN", "API_TOKEN", "ACCESS_TOKEN", "CREDENTIALS", "OAUTH_TOKEN"),
     "MAAS_CA_BUNDLE": ("CA_CERT", "CACERT", "CA_FILE", "CERT"),
+    "MAAS_MCP_MODE": ("MODE", "READ_ONLY", "UNATTENDED"),
 }
 """Names after ``MAAS_`` that users and other programs give to the settings."""
 _SIMILAR: Final = 0.85

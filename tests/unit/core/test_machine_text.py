@@ -1,7 +1,10 @@
 """Text from machines: what is made visible, how it is cut and quoted, and which fields of a result are marked."""
 
 import json
+import tracemalloc
 import unicodedata
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -15,7 +18,9 @@ from maas_mcp.machine_text import (
     MAX_OUTPUT,
     MAX_QUOTED,
     MAX_TEXT,
+    FromMachine,
     cut,
+    cut_visible,
     is_visible_json,
     make_json_visible,
     make_visible,
@@ -79,6 +84,17 @@ def test_a_text_is_cut_once_and_says_how_much_is_missing(text: str, limit: int) 
     assert shown == text or shown.endswith(" more characters)")
 
 
+@given(st.text(st.characters(), max_size=200), st.integers(40, 120))
+def test_a_text_is_made_visible_and_cut_at_once(text: str, limit: int) -> None:
+    shown = cut_visible(text, limit)
+    start, cut_off, _ = shown.rpartition("… (")
+
+    assert len(shown) <= limit
+    assert make_visible(text).startswith(start if cut_off else shown)
+    if text.isascii() and text.isprintable():
+        assert shown == cut(text, limit)
+
+
 @pytest.mark.parametrize(
     "name", ["node04", "node04.maas.example.com", "amd64/ga-24.04", "smartctl-validate", "10.0.0.1"]
 )
@@ -108,7 +124,8 @@ def test_a_quoted_text_is_one_short_line_that_ends_where_its_quotation_marks_do(
     assert len(shown.splitlines()) <= 1
     assert len(shown) <= 2 * MAX_QUOTED + 2
     if shown.startswith('"'):
-        assert json.loads(shown) == cut(make_visible(text * 100), MAX_QUOTED)
+        start, cut_off, _ = json.loads(shown).rpartition("… (")
+        assert make_visible(text * 100).startswith(start if cut_off else json.loads(shown))
 
 
 @given(ANY_TEXT)
@@ -124,6 +141,19 @@ def test_a_block_is_cut_by_line_and_as_a_whole() -> None:
 
     assert len(block) < MAX_OUTPUT + 1_000
     assert max(map(len, block.splitlines())) <= MAX_LINE + 4
+
+
+@pytest.mark.parametrize("show", [quoted, partial(quoted_block, "Output"), FromMachine(MAX_TEXT).read])
+def test_only_the_shown_part_of_a_long_text_is_read(show: Callable[[str], str]) -> None:
+    text = "\x1b[2J" * 1_000_000
+
+    tracemalloc.start()
+    shown = show(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert shown.strip('"').endswith(" more characters)")
+    assert peak < len(text) / 2, "each escape that is made visible takes memory"
 
 
 class Disk(BaseModel):

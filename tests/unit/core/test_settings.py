@@ -99,7 +99,7 @@ def test_a_variable_is_read(
         ("MAAS_MCP_POLL_INTERVAL", "nan", "less than or equal to 60"),
         ("MAAS_MCP_OUTAGE_LIMIT", "-1", "greater than or equal to 0"),
         ("MAAS_MCP_LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
-        ("MAAS_ALLOW_HTTP", "perhaps", "valid boolean"),
+        ("MAAS_ALLOW_HTTP", "perhaps", "expected true or false"),
         ("MAAS_CA_BUNDLE", "~nosuchuser/ca.pem", "this machine has no user nosuchuser"),
         ("MAAS_MCP_STATE_DIR", "~nosuchuser", "this machine has no user nosuchuser"),
         ("MAAS_MCP_SECRET", "0123456789abcdef\udc80", "is not UTF-8"),
@@ -419,6 +419,15 @@ def test_the_policy_is_a_table_of_the_file(toml: Path) -> None:
     assert settings.policy.limit("deploy").at_once == 3
 
 
+def test_the_lists_of_the_policy_may_have_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAAS_MCP_POLICY", '{"protect": {"tags": "production, infra"}, "second_person": "erase"}')
+
+    policy = Settings.load().policy
+
+    assert policy.protect.tags == ("production", "infra")
+    assert policy.second_person == ("erase",)
+
+
 @pytest.mark.parametrize(
     ("policy", "problem"),
     [
@@ -430,7 +439,25 @@ def test_the_policy_is_a_table_of_the_file(toml: Path) -> None:
         ),
         ('{"modes": {"read-only": {"operate": "allow"}}}', "MAAS_MCP_POLICY: modes.read-only allows changes"),
         ('{"modes": {"x": {"operate": "maybe"}}}', "MAAS_MCP_POLICY: modes.x.operate: input should be 'allow'"),
-        ("[]", "MAAS_MCP_POLICY: input should be a valid dictionary"),
+        ("[]", "MAAS_MCP_POLICY: expected a table, which is an object in JSON."),
+        ('{"limits": {"deploy": 5}}', "MAAS_MCP_POLICY: limits.deploy: expected a table, which is an object in JSON."),
+        ('{"limits": {"deploy": {"per_call": "five"}}}', "limits.deploy.per_call: expected a whole number."),
+        ('{"limits": {"deploy": {"percall": 5}}}', "limits.deploy.percall is not a setting; did you mean per_call?"),
+        ('{"protect": {"x": 5}}', "protect.x is not a setting; expected tags, pools, zones, hostnames, other_owners."),
+        ('{"mode": "read-only"}', "mode is not a setting; mode belongs before the first table of the file."),
+        ('{"protect": {"tags": 5}}', 'protect.tags: expected a list, such as ["one", "two"].'),
+        (
+            '{"freeze": {"start": "08:00"}}',
+            "freeze: expected a list of tables, each with the heading [[policy.freeze]].",
+        ),
+        (
+            '{"freeze": [{"start": "soon", "end": "09:00"}]}',
+            "MAAS_MCP_POLICY: freeze.0.start: expected a date with time, such as 2026-12-23T18:00:00Z, or a time of",
+        ),
+        (
+            '{"freeze": [{"start": "08:00", "end": "09:00", "timezone": "Wien"}]}',
+            "freeze.0.timezone: no time zone has the name Wien",
+        ),
     ],
 )
 def test_the_error_for_an_invalid_policy_names_the_rule(

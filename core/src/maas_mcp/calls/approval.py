@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from maas_mcp.calls.call import ToolCall
 from maas_mcp.calls.confirmation import confirm
@@ -20,6 +20,8 @@ from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.policy.judgement import Verdict, needs_second_person
 from maas_mcp.policy.tiers import Tier
+
+ONE_PERSON_HINT: Final = "Serve maas-mcp over HTTP with authentication, so that persons can be distinguished."
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ async def _open(call: ToolCall, judgement: Judgement) -> VerifiedPlan:
     elif call.principal == LOCAL:
         raise PlanRefusedError(
             "Another person must apply this plan, but without authentication this server cannot distinguish persons.",
-            hint="Ask the operator of this server to serve it over HTTP with authentication.",
+            hint=ONE_PERSON_HINT,
         )
     elif not plan.second_person:
         raise PlanRefusedError(*(["The plan was made before the policy required a second person."] if mine else []))
@@ -250,9 +252,14 @@ def _judgement_of(call: ToolCall) -> Judgement:
 def _plan_needed(call: ToolCall, judgement: Judgement) -> PlanNeededError:
     arguments: dict[str, Any] = {**call.arguments.model_dump(mode="json", exclude_defaults=True), "plan": True}
     step = NextStep(call.tool.name, arguments, why="Make a plan, which changes nothing")
+    if not needs_second_person(judgement.findings):
+        then = "If the user agrees, call it again with the same arguments and the plan_id instead of plan."
+    elif call.principal == LOCAL:
+        then = f"Nobody can apply the plan, because this server cannot distinguish persons. {ONE_PERSON_HINT}"
+    else:
+        then = "Another person then makes the same call with the plan_id instead of plan."
     return PlanNeededError(
         f"{judgement.decision.reason} This call needs a plan first. Nothing was sent to MAAS.",
-        hint="Call the tool with plan=true, and show the plan to the user. If the user agrees, call it again with the "
-        "same arguments and the plan_id instead of plan.",
+        hint=f"Call the tool with plan=true, and show the plan to the user. {then}",
         next_steps=[] if any(secrets_in(call.arguments)) else [step],  # a step without them would be another call
     )

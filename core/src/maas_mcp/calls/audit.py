@@ -102,7 +102,7 @@ def _arguments(call: ToolCall) -> dict[str, Any]:
 
 def _outcome(result: CallResult) -> Mapping[str, Any]:
     if result.plan is not None:
-        return {"outcome": "planned", "plan_id": result.plan.plan_id}
+        return {"outcome": "planned", "plan_id": recordable("plan", result.plan.plan_id)}
     status, operation = result.status, {"operation_id": result.operation_id} if result.operation_id else {}
     if status is not None and status.problem is not None:
         return {"outcome": "failed", "code": status.problem.code, **operation}

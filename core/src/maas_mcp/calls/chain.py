@@ -29,7 +29,7 @@ from maas_mcp.calls.rehearsal import Rehearsal
 from maas_mcp.calls.served import Served
 from maas_mcp.calls.telemetry import observing
 from maas_mcp.calls.tenant import Tenant
-from maas_mcp.errors import MaasMcpError, PluginError
+from maas_mcp.errors import InvalidArgumentsError, MaasMcpError, PluginError
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.questions import NOBODY, Asker
 from maas_mcp.operations.declaring.tool import ToolContext
@@ -37,6 +37,7 @@ from maas_mcp.operations.progress import PartialProgress, ProgressReporter, Prog
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.validation import OPERATION_ID
+from maas_mcp.policy.judgement import refused_by
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,12 @@ async def run_call(
     called = observing(host.instruments, tool.name, connection.principal.name, request_id)
     with called as observed, plugin_errors(tool.name):
         principal = connection.principal
-        arguments, options = parse_arguments(tool, given, client, host.regions_of(principal))
+        try:
+            arguments, options = parse_arguments(tool, given, client, host.regions_of(principal))
+        except InvalidArgumentsError:
+            if refusal := (served or host.served).refusal(tool.name, changes=False):
+                raise refused_by(refusal) from None  # better arguments would not help
+            raise
         region = options.region or await region_of_operation(host, principal, tool, arguments)
         progress = ProgressReporter(sender(options.token))
         answer = answer_by(options.token)

@@ -67,6 +67,8 @@ async def _plan_of(call: ToolCall, rehearsal: Rehearsal, result: CallResult | No
     warnings = list(rehearsal.warnings)
     if result is not None and (said := _said(call, result)):
         warnings.append(said)
+    if needs_second_person(judgement.findings):
+        warnings.append("Another person must apply this plan. The person who made it cannot.")
     return Plan(
         tool=call.tool.name,
         plan_id=await _sign(call, judgement, rehearsal) if result is None else None,

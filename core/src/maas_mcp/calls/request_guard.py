@@ -25,6 +25,7 @@ _ID: Final = re.compile(r"[a-z0-9]{6}")
 _ID_PARAMETERS: Final = frozenset({"machines", "nodes", "system_id", "system_ids", "add", "remove"})
 """Parameters with system ids, such as ``machines`` of ``machines/?op=release`` and ``remove`` of a tag."""
 _EXCLUDED: Final = {"tags": "not_tags", "pools": "not_in_pool", "zones": "not_in_zone"}
+_WANTED: Final = {"tags": "tags", "pools": "pool", "zones": "zone"}
 _LISTED_AT: Final = {"tags": "tags/", "pools": "resourcepools/", "zones": "zones/"}
 
 
@@ -93,11 +94,13 @@ class RequestGuard:
         excludes hostnames, so a dry run shows the machine that it would choose.
 
         Raises:
-            RefusedByPolicyError: MAAS would choose a machine with a protected hostname.
+            RefusedByPolicyError: The allocation wants protected machines, or MAAS would choose one with a protected
+                hostname.
         """
         protection, constrained = self._policy.rules.protect, dict(form)
         for rule, constraint in _EXCLUDED.items():
             names: Collection[str] = getattr(protection, rule)
+            _refuse_wanted(f"protect.{rule}", names, _names(form.get(_WANTED[rule])))
             if excluded := await _existing(maas, _LISTED_AT[rule], names):
                 constrained[constraint] = [*_names(form.get(constraint)), *excluded]
         if protection.hostnames and not form.get("dry_run"):
@@ -106,6 +109,17 @@ class RequestGuard:
             await self._refuse_protected(chosen)
             constrained["system_id"] = chosen.system_id  # otherwise MAAS might choose another one now
         return constrained
+
+
+def _refuse_wanted(rule: str, protected: Collection[str], wanted: Collection[str]) -> None:
+    """Refuse an allocation that only protected machines match. MAAS would answer that no machine does."""
+    if both := sorted(set(protected).intersection(name for each in wanted for name in re.split(r"[,\s]+", each))):
+        noun = _WANTED[rule.removeprefix("protect.")].removesuffix("s")
+        raise RefusedByPolicyError(
+            rule,
+            f"Machines with the {noun} {', '.join(both)} are protected. The request was not sent to MAAS.",
+            hint="Request other machines. The operator of this server decides which machines are protected.",
+        )
 
 
 def _names(value: FormValue) -> list[str]:

@@ -1,8 +1,9 @@
 """Counts the machines that calls change, for the policy's limits: in this process, or in a file that replicas share."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 from uuid import uuid4
@@ -23,6 +24,9 @@ CREATE TABLE IF NOT EXISTS usage (
 _COUNT: Final = """
 INSERT INTO usage VALUES (?, ?, ?, 1) ON CONFLICT (kind, machine) DO UPDATE SET at = excluded.at, busy = 1
 """
+_ROW: Final = "SELECT kind, machine, at, busy FROM usage WHERE kind = ? AND machine = ?"
+_RESTORE: Final = "UPDATE usage SET at = ?, busy = MIN(busy, ?) WHERE kind = ? AND machine = ? AND at = ?"
+"""Restores an earlier row. Its change may have ended in the meantime."""
 
 ResultT = TypeVar("ResultT")
 
@@ -82,26 +86,31 @@ class UsageStore:
         )
 
     async def forget(self, counted: Counted) -> None:
-        """Forget what a call has counted, because it sent nothing."""
-        await self._run(
-            lambda: self._database.executemany("DELETE FROM usage WHERE kind = ? AND machine = ?", counted.new)
-        )
+        """Forget what a call has counted, because it sent nothing. What a later call has counted stays."""
+        await self._run(lambda: self._forget(counted))
 
     def _count(
         self, limits: Mapping[str, Limit], machines: tuple[str, ...], now: float, more: int
     ) -> Counted | Exceeded:
         with self._transaction():
             self._database.execute("DELETE FROM usage WHERE at < ? AND busy = 0", (now - HOUR,))
-            new: list[tuple[str, str]] = []
             for kind, limit in limits.items():
-                usage = self._usage(kind, now)
-                for part, reason in exceeded(limit, usage, machines, more):
+                for part, reason in exceeded(limit, self._usage(kind, now), machines, more):
                     return Exceeded(kind, part, reason)
-                new += [(kind, each) for each in machines if each not in usage.last_hour | usage.busy]
+            named = [(kind, each) for kind in limits for each in machines]
+            earlier = tuple(row for pair in named for row in self._database.execute(_ROW, pair))
             chosen = tuple(f"{CHOSEN}{uuid4()}" for _number in range(more))
-            new += [(kind, each) for kind in limits for each in chosen]
             self._database.executemany(_COUNT, [(kind, each, now) for kind in limits for each in (*machines, *chosen)])
-            return Counted(tuple(limits), (*machines, *chosen), tuple(new))
+            return Counted(tuple(limits), (*machines, *chosen), now, earlier)
+
+    def _forget(self, counted: Counted) -> None:
+        earlier = {(kind, machine) for kind, machine, _at, _busy in counted.earlier}
+        pairs = [(kind, machine) for kind in counted.kinds for machine in counted.machines]
+        new = [(*pair, counted.at) for pair in pairs if pair not in earlier]
+        with self._transaction():
+            self._database.executemany("DELETE FROM usage WHERE kind = ? AND machine = ? AND at = ?", new)
+            rows = [(at, busy, kind, machine, counted.at) for kind, machine, at, busy in counted.earlier]
+            self._database.executemany(_RESTORE, rows)
 
     def _usage(self, kind: str, now: float) -> Usage:
         rows = self._database.execute("SELECT machine, at, busy FROM usage WHERE kind = ?", (kind,)).fetchall()
@@ -126,16 +135,39 @@ class UsageStore:
             async with self._lock:
                 return await anyio.to_thread.run_sync(work)
 
-    @contextmanager
-    def _explaining(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            problem = f"The usage file {self._path}, which counts machines for the limits, cannot be used: {error}"
-        else:
+    def _explaining(self) -> AbstractContextManager[None]:
+        return _explaining(self._path)
+
+
+def check_usage_file(path: Path) -> None:
+    """Check that calls can be counted in a file, without creating it.
+
+    Raises:
+        RefusedByPolicyError: They cannot.
+    """
+    with _explaining(path):
+        if not path.exists():
+            if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+                raise sqlite3.OperationalError("it does not exist, and its directory is missing or not writable")
             return
-        raise RefusedByPolicyError(
-            "usage_file",
-            f"{problem}. Nothing was sent to MAAS.",
-            hint="The operator of this server can correct usage_file in its policy. Tools that only read still work.",
-        )
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+        ) as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("SELECT * FROM sqlite_master")
+            database.execute("ROLLBACK")
+
+
+@contextmanager
+def _explaining(path: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        problem = f"The usage file {path}, which counts machines for the limits, cannot be used: {error}"
+    else:
+        return
+    raise RefusedByPolicyError(
+        "usage_file",
+        f"{problem}. Nothing was sent to MAAS.",
+        hint="The operator of this server can correct usage_file in its policy. Tools that only read still work.",
+    )

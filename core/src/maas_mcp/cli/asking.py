@@ -30,6 +30,8 @@ class TerminalAsker:
     def __init__(self, show: Callable[[str], None], pause: Callable[[], None]) -> None:
         self._show = show
         self._pause = pause
+        self.is_asking = False
+        """Whether a question has not been answered."""
 
     async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG002
         """Ask for each field of the server's form. An empty answer and the end of the input decline."""
@@ -51,14 +53,20 @@ class TerminalAsker:
         terminal = sys.stdin.fileno()
         termios.tcflush(terminal, termios.TCIFLUSH)  # text that was typed before the question does not answer it
         print(prompt, end=" ", file=sys.stderr, flush=True)  # noqa: T201 - a prompt has no line break
-        await anyio.wait_readable(terminal)
+        self.is_asking = True
+        try:
+            await anyio.wait_readable(terminal)
+        except BaseException:
+            print(file=sys.stderr)  # noqa: T201 - what follows begins on a line of its own
+            raise
+        self.is_asking = False
         return os.read(terminal, MAX_ANSWER).decode(errors="replace").strip()
 
 
 def _prompt(name: str, field: dict[str, Any]) -> str:
     choices = f" ({', '.join(field['enum'])})" if "enum" in field else ""
     kind = " [y/N]" if field.get("type") == "boolean" else ""
-    return f"{field.get('description') or name}{choices}{kind}:"
+    return f"{(field.get('description') or name).removesuffix('.')}{choices}{kind}:"
 
 
 def _value(typed: str, field: dict[str, Any]) -> Any:

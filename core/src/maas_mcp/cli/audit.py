@@ -46,6 +46,10 @@ def verify_files(files: tuple[Path, ...], head: Head | None) -> None:
     """
     current, paths = _current(files)
     recorded = _recorded_head(current)
+    if not paths and recorded is not None:
+        written = f"the head file shows that numbers up to {recorded.seq} were written"
+        print_text(f"Not intact: {current} does not exist, but {written}.", err=True)
+        sys.exit(EXIT_FAILURE)
     try:
         found = verify(paths, recorded=recorded, stored=head)
     except (OSError, EOFError) as error:

@@ -17,7 +17,7 @@ from mcp_types import CallToolResult, Tool
 from maas_mcp.cli import arguments
 from maas_mcp.cli.asking import TerminalAsker, can_ask
 from maas_mcp.cli.bars import Bars, Terminal
-from maas_mcp.cli.client import call_with_bar, list_tools, mcp_client, result_exit_code, result_text
+from maas_mcp.cli.client import call_with_bar, list_tools, mcp_client, refusal_of, result_exit_code, result_text
 from maas_mcp.cli.common import EXIT_CODES, Interrupted, print_text
 from maas_mcp.cli.interrupt import run
 from maas_mcp.credentials.regions import find_regions
@@ -57,7 +57,7 @@ def command(*, tool: str | None, pairs: tuple[str, ...], listing: bool, as_json:
     try:
         code = run(call.run, call.stop)
     except Interrupted as interruption:
-        message = interruption_message(call.called, call.given_arguments, call.served)
+        message = interruption_message(call.called, call.given_arguments, call.served, asking=call.is_asking)
         raise Interrupted(interruption.number, message) from None
     sys.exit(code)
 
@@ -77,20 +77,28 @@ class Call:
         self.served: Collection[str] = ()
         """The names of the server's tools."""
         self._scope: anyio.CancelScope | None = None
+        self._asker: TerminalAsker | None = None
 
     async def run(self) -> int:
         """List tools or call one. Returns the exit code."""
         with Bars(Terminal(stderr=True)) as bars:
-            ask = TerminalAsker(bars.line, bars.pause) if can_ask() else None
-            async with mcp_client(os.environ, bars.line, ask) as client:
+            self._asker = TerminalAsker(bars.line, bars.pause) if can_ask() else None
+            async with mcp_client(os.environ, bars.line, self._asker) as client:
                 tools = await list_tools(client)
                 self.served = tools.keys()
+                if self._name and self._name not in tools and (refusal := await refusal_of(client, self._name)):
+                    return self._show(refusal)
                 chosen = arguments.find_tool(tools, self._name) if self._name is not None else None
                 if chosen is None or self._listing:
                     self._show_list([chosen] if chosen else list(tools.values()), in_full=chosen is not None)
                     return 0
                 result = await self._call(client, bars, chosen)
         return self._show(result)
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether the call waited for an answer of the user when it ended."""
+        return self._asker is not None and self._asker.is_asking
 
     async def _call(self, client: Client, bars: Bars, tool: Tool) -> CallToolResult:
         self.given_arguments = arguments.parse(tool, self._pairs)
@@ -134,18 +142,23 @@ class Call:
             )
 
 
-def interruption_message(tool: Tool | None, arguments: Mapping[str, Any], served: Collection[str]) -> str:
+def interruption_message(
+    tool: Tool | None, arguments: Mapping[str, Any], served: Collection[str], *, asking: bool = False
+) -> str:
     """Return the message to show after Ctrl-C.
 
     Args:
         tool: The tool that was called, or ``None`` if the call had not started.
         arguments: The arguments of the call.
         served: The names of the server's tools. The message suggests only these.
+        asking: Whether the call waited for the user's answer.
     """
     if tool is None:
         return "Interrupted before anything was sent to MAAS."
     if tool.annotations and tool.annotations.read_only_hint:
         return "Interrupted."
+    if asking:
+        return f"Interrupted: {tool.name} was waiting for your answer, and did not go on."
     aborted = arguments.get("on_cancel") == "abort"
     effect = "maas-mcp asks MAAS to abort the operation" if aborted else "The operation continues in MAAS"
     machine = arguments.get("system_id")

@@ -74,6 +74,15 @@ async def list_tools(client: Client) -> dict[str, Tool]:
             return tools
 
 
+async def refusal_of(client: Client, name: str) -> CallToolResult | None:
+    """The refusal of a tool that the server has but does not serve; ``None`` if it has no such tool."""
+    try:
+        result = await client.call_tool(name, {})
+    except MCPError:
+        return None
+    return result if result.is_error else None
+
+
 def require_tools(tools: Mapping[str, Tool], *names: str) -> None:
     """Check that the server has these tools.
 

@@ -19,7 +19,7 @@ from maas_mcp.errors import MaasMcpError
 from maas_mcp.plugins.registry import Registry, load_registry
 from maas_mcp.policy.judgement import Finding, Verdict
 from maas_mcp.policy.limits import LIMITS
-from maas_mcp.settings import Settings, plugin_tables
+from maas_mcp.settings import Settings, find_misnamed_variables, plugin_tables
 
 if TYPE_CHECKING:
     from maas_mcp.calls.guard import Judgement
@@ -43,7 +43,13 @@ def show(*, mode: str | None) -> None:
     """
     with reserve_stdout() as stdout:
         settings, registry = _load(mode)
-        for line in describe_policy(settings, serving(settings, registry)):
+        tools, warnings = serving(settings, registry)
+        misnamed = [
+            f"{name} is not a setting. Did you mean {meant}?" for name, meant in find_misnamed_variables().items()
+        ]
+        for warning in (*misnamed, *warnings):
+            print_text(warning, err=True)
+        for line in describe_policy(settings, tools):
             print_text(line, to=stdout)
 
 
@@ -72,7 +78,7 @@ def explain(*, tool: str, pairs: tuple[str, ...], mode: str | None, scope: str) 
 
     with reserve_stdout() as stdout:
         settings, registry = _load(mode)
-        tools = serving(settings, registry)
+        tools, _warnings = serving(settings, registry)
         regions = LocalRegions(settings).names
         published = {name: mcp_tool(each, ClientFeatures(), regions) for name, each in tools.tools.items()}
         given = arguments.parse(arguments.find_tool(published, tool), pairs)
@@ -83,21 +89,18 @@ def explain(*, tool: str, pairs: tuple[str, ...], mode: str | None, scope: str) 
     sys.exit(EXIT_REFUSED if judgement.decision.verdict is Verdict.REFUSE else 0)
 
 
-def serving(settings: Settings, registry: Registry) -> "Serving":
-    """The tools of the server, and the selections that apply to them.
+def serving(settings: Settings, registry: Registry) -> "tuple[Serving, list[str]]":
+    """The tools of the server with the selections that apply to them, and a sentence for each name that has no effect.
 
     Raises:
-        SettingsError: The settings name a toolset that does not exist.
+        SettingsError: The settings name a toolset or a limit that does not exist.
     """
     from maas_mcp.calls.served import Serving  # noqa: PLC0415 - with the server
-    from maas_mcp.server.loaded_tools import (  # noqa: PLC0415 - the MCP SDK, which --help does not need
-        check_toolsets,
-        served_tools,
-        toolsets_of,
-    )
+    from maas_mcp.server.loaded_tools import served_tools, toolsets_of  # noqa: PLC0415 - the MCP SDK
+    from maas_mcp.server.named_tools import check_names  # noqa: PLC0415 - likewise
 
-    check_toolsets(settings, registry)
-    return Serving(served_tools(registry), toolsets_of(registry), [settings.selection])
+    warnings = check_names(settings, registry)
+    return Serving(served_tools(registry), toolsets_of(registry), [settings.selection]), warnings
 
 
 def _load(mode: str | None) -> tuple[Settings, Registry]:

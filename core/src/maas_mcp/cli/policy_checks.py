@@ -1,13 +1,17 @@
-"""The doctor's checks of the policy: the mode, the served tools, the protected machines, and the user's permissions."""
+"""The doctor's checks of the policy: the mode, the served tools, each kind of rule, and the user's permissions."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
+from maas_mcp.access.configuration import HttpAccess
+from maas_mcp.calls.usage import check_usage_file
 from maas_mcp.cli.findings import Finding, Mark, Report
 from maas_mcp.cli.policy import serving
-from maas_mcp.errors import SettingsError
+from maas_mcp.errors import RefusedByPolicyError, SettingsError
 from maas_mcp.maas.models import User
 from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.policy.configuration import Policy
+from maas_mcp.policy.limits import LIMITS
 from maas_mcp.settings import Settings
 
 MAX_NAMED = 8
@@ -24,13 +28,21 @@ def check_policy(report: Report, settings: Settings, registry: Registry, users: 
         users: The known users of the API keys, one for each region.
     """
     try:
-        tools = serving(settings, registry)
+        tools, warnings = serving(settings, registry)
     except SettingsError as error:
         report.error("Policy", error)
         return
     served = tools.select().tools
     report.add(judge_mode(settings, len(served), len(tools.tools)))
-    report.add(judge_protection(settings.policy))
+    for warning in warnings:
+        report.add(Finding(Mark.WARNING, "Policy", warning))
+    policy = settings.policy
+    report.add(judge_protection(policy))
+    for each in judge_freeze(policy, datetime.now(UTC)):
+        report.add(each)
+    report.add(judge_limits(policy))
+    if policy.second_person:
+        report.add(judge_second_person(settings))
     for user in users:
         if not user.is_superuser and (finding := judge_permissions(settings, user, served.values())):
             report.add(finding)
@@ -66,6 +78,48 @@ def _rules(policy: Policy) -> Iterator[str]:
     yield from (f"{words} {' or '.join(names)}" for words, names in parts.items() if names)
     if protect.other_owners:
         yield "of other MAAS users"
+
+
+def judge_freeze(policy: Policy, now: datetime) -> Iterator[Finding]:
+    """Report the windows that are open, and those that are over and refuse nothing any more."""
+    for number, window in enumerate(policy.freeze):
+        if window.is_over(now):
+            detail = f"the window freeze.{number} ended at {window.end}, so it refuses nothing"
+            yield Finding(Mark.WARNING, "Freeze", detail, "Correct its dates, or remove it.")
+        elif end := window.ends(now):
+            reason = f": {window.reason}" if window.reason else ""
+            detail = f"calls of the tiers {', '.join(window.tiers)} are refused until {end:%Y-%m-%d %H:%M %Z}{reason}"
+            yield Finding(Mark.PASSED, "Freeze", detail)
+        else:
+            yield Finding(Mark.PASSED, "Freeze", f"the window freeze.{number} is not open now")
+
+
+def judge_limits(policy: Policy) -> Finding:
+    """Report the limits, and whether calls can be counted."""
+    parts = {"per_call": "in a call", "per_hour": "in an hour", "at_once": "at once"}
+    limits = {name: policy.limit(name).model_dump(exclude_none=True) for name in sorted({*LIMITS, *policy.limits})}
+    shown = [
+        f"{name} {', '.join(f'{most} {parts[part]}' for part, most in limit.items())}"
+        for name, limit in limits.items()
+        if limit
+    ]
+    detail = f"machines: {'; '.join(shown)}" if shown else "none"
+    if policy.usage_file is None:
+        return Finding(Mark.PASSED, "Limits", detail)
+    try:
+        check_usage_file(policy.usage_file)
+    except RefusedByPolicyError as error:
+        return Finding(Mark.FAILED, "Limits", error.message, error.hint)
+    return Finding(Mark.PASSED, "Limits", f"{detail}; counted in {policy.usage_file}")
+
+
+def judge_second_person(settings: Settings) -> Finding:
+    """Report which plans another person applies. Only authentication distinguishes persons."""
+    detail = f"another person applies the plans of calls of the kinds {', '.join(settings.policy.second_person)}"
+    if HttpAccess.from_settings(settings) is not None:
+        return Finding(Mark.PASSED, "Second person", detail)
+    hint = "Without authentication over HTTP there is only one person, so such calls cannot be made."
+    return Finding(Mark.WARNING, "Second person", detail, hint)
 
 
 def judge_permissions(settings: Settings, user: User, served: Iterable[AnyTool]) -> Finding | None:

@@ -14,7 +14,7 @@ from maas_mcp.credentials.regions import LocalRegions, ignored_sources
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import Registry, load_registry
 from maas_mcp.server.wire import take_wire
-from maas_mcp.settings import Settings, plugin_tables
+from maas_mcp.settings import Settings, find_misnamed_variables, plugin_tables
 
 if TYPE_CHECKING:
     from maas_mcp.server.catalogue import Configuration
@@ -69,6 +69,8 @@ def command(*, strict_plugins: bool, address: str | None, log_format: str | None
     gc.set_threshold(*COLLECTION)
     if regions is not None and (ignored := ignored_sources(settings)):
         logger.warning("Ignored settings: %s. The region comes from %s", " and ".join(ignored), regions.all[0].source)
+    for name, meant in find_misnamed_variables().items():
+        logger.warning("%s is not a setting. Did you mean %s?", name, meant)
     if address is None:
         _serve_stdio(settings, regions, strict=strict_plugins)
     else:

@@ -39,9 +39,9 @@ class ApiKey:
             raise SettingsError(f"{source} is not a MAAS API key: it is a URL.", hint=KEY_HINT)
         parts = text.strip().split(":")
         if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - consumer, token and secret
-            given = f"{sum(map(bool, parts))} non-empty part(s) of {len(parts)}"
             raise SettingsError(
-                f"{source} is not a MAAS API key: expected consumer:token:secret, got {given}.", hint=KEY_HINT
+                f"{source} is not a MAAS API key: expected consumer:token:secret, got {_describe(parts)}.",
+                hint=KEY_HINT,
             )
         if not all(re.fullmatch(r"[A-Za-z0-9._~-]+", part) for part in parts):  # MAAS 3.7 generates letters and digits
             raise SettingsError(
@@ -49,6 +49,12 @@ class ApiKey:
                 hint=f"Check the value for quotes, spaces and other text copied with it. {KEY_HINT}",
             )
         return cls(*parts)
+
+
+def _describe(parts: list[str]) -> str:
+    if parts == [""]:
+        return "nothing"
+    return "an empty part" if "" in parts else f"{len(parts)} {'part' if len(parts) == 1 else 'parts'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from maas_mcp.maas.address import KEY_HINT
 from maas_mcp.maas.models import SYSTEM_ID_RULE
 from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.text import parse_json
-from maas_mcp.machine_text import MAX_TEXT, cut, make_visible, quoted
+from maas_mcp.machine_text import MAX_TEXT, cut, cut_visible, make_visible, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,8 @@ _MAX_FIELDS: Final = 20
 _MAX_MESSAGES: Final = 5
 _ENCODED_PIECE_LENGTH: Final = 24
 _MIN_PIECE_LENGTH: Final = 6  # shorter ones may occur in MAAS's messages by chance
+_MAX_PIECE_LENGTH: Final = 1_000  # so much of a longer one identifies it
+_ENCODED_LENGTH: Final = 12  # the most characters for one of a secret, such as %F0%9F%98%80
 _ESCAPED_CHARACTERS: Final = re.compile(r"[^\w #:;,./@+=-]+")
 _MAX_TIMESTAMP_AGE: Final = 300
 """The age in seconds at which MAAS 3.7 rejects an OAuth timestamp. It accepts any timestamp in the future."""
@@ -104,7 +106,7 @@ class Response:
         """The body as text; empty if it is an HTML page, such as a proxy's, or not text."""
         text = self.body.decode("utf-8", "replace").strip()
         readable = self.content_type.startswith(("text/", "application/json")) or not self.content_type
-        return make_visible(text) if readable and not text.startswith("<") else ""
+        return text if readable and not text.startswith("<") else ""
 
     @property
     def retry_after(self) -> float | None:
@@ -162,7 +164,7 @@ def _json_or_text(response: Response) -> JSON:
     try:
         return parse_json(response.body)
     except (ValueError, RecursionError):
-        return response.text
+        return make_visible(response.text)
 
 
 def _create_error(request: Request, response: Response) -> MaasError:
@@ -331,7 +333,7 @@ _ERROR_FACTORIES: Final[Mapping[int, Callable[[Request, Response], MaasError]]] 
 
 
 def _maas_text(request: Request, response: Response) -> str | None:
-    return cut(_remove_secrets(request.secrets, response.text), MAX_TEXT) or None
+    return _without_secrets(request.secrets, response.text, MAX_TEXT) or None
 
 
 def _fields(request: Request, response: Response) -> dict[str, list[str]]:
@@ -342,21 +344,24 @@ def _fields(request: Request, response: Response) -> dict[str, list[str]]:
     if not isinstance(fields, dict):
         return {}
     return {
-        cut(_remove_secrets(request.secrets, name), _MAX_NAME_LENGTH): [
-            cut(_remove_secrets(request.secrets, str(message)), MAX_TEXT)
+        _without_secrets(request.secrets, name, _MAX_NAME_LENGTH): [
+            _without_secrets(request.secrets, str(message), MAX_TEXT)
             for message in (messages if isinstance(messages, list) else [messages])[:_MAX_MESSAGES]
         ]
         for name, messages in islice(fields.items(), _MAX_FIELDS)
     }
 
 
-def _remove_secrets(secrets: Sequence[str], text: str) -> str:
-    # MAAS may shorten, quote, escape, encode or decode a value that it repeats, so any piece of a secret counts.
-    texts = {text, unquote_plus(text)}
-    pieces = (piece.strip() for secret in secrets for form in _forms(secret) for piece in form)
+def _without_secrets(secrets: Sequence[str], text: str, limit: int) -> str:
+    """Return the text in at most ``limit`` characters, unless it has a piece of a secret."""
+    # MAAS may shorten, quote, escape, encode or decode a value that it repeats, so any piece of a secret counts. A
+    # piece that begins in the shown characters ends in those that are searched.
+    start = text[: limit + _ENCODED_LENGTH * _MAX_PIECE_LENGTH]
+    texts = {start, unquote_plus(start)}
+    pieces = (piece.strip()[:_MAX_PIECE_LENGTH] for secret in secrets for form in _forms(secret) for piece in form)
     if any(len(piece) >= _MIN_PIECE_LENGTH and any(piece in each for each in texts) for piece in pieces):
         return "[removed: it repeats a secret parameter]"
-    return text
+    return cut_visible(text, limit)
 
 
 def _forms(secret: str) -> Iterator[Sequence[str]]:

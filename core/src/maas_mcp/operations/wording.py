@@ -9,7 +9,7 @@ from typing import Final
 from maas_mcp.errors import MaasBadRequestError, MaasError, MaasMcpError
 from maas_mcp.maas.limits import MAX_CHANGES
 from maas_mcp.maas.models import Machine
-from maas_mcp.machine_text import MAX_QUOTED, quoted, quoted_block
+from maas_mcp.machine_text import MAX_LINE, MAX_OUTPUT, MAX_QUOTED, cut, quoted, quoted_block
 
 WAITING: Final = f"Waiting to be sent: MAAS receives at most {MAX_CHANGES} requests at a time"
 """The progress message of a request that waits for its turn."""
@@ -30,7 +30,10 @@ def maas_words(error: MaasMcpError) -> str | None:
     if said and len(said) <= MAX_QUOTED and quoted(said) in error.message:
         return None
     fields = error.fields if isinstance(error, MaasBadRequestError) else {}
-    lines = [f"{name}: {each}" for name, messages in fields.items() for each in messages] or [said]
+    texts = [
+        f"{cut(name, MAX_LINE)}: {cut(each, MAX_OUTPUT)}" for name, messages in fields.items() for each in messages
+    ]
+    lines = texts or [said]
     return quoted_block("MAAS says", "\n".join(lines)) if any(lines) else None
 
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from maas_mcp.policy.freezing import Freeze
 from maas_mcp.policy.limits import LIMITS, Limit
 from maas_mcp.policy.table import PolicyTable
-from maas_mcp.setting_types import UserPath, lower
+from maas_mcp.setting_types import Names, UserPath, lower
 
 Response = Annotated[Literal["allow", "confirm", "plan", "refuse"], BeforeValidator(lower)]
 """The response to a call, from the most to the least permissive.
@@ -42,9 +42,9 @@ class Mode(PolicyTable):
 
 MODES: Final[Mapping[str, Mode]] = MappingProxyType(
     {
-        READ_ONLY: Mode(operate="refuse", destroy="refuse"),
-        STANDARD: Mode(),
-        UNATTENDED: Mode(destroy="plan"),
+        READ_ONLY: Mode.model_construct(operate="refuse", destroy="refuse"),
+        STANDARD: Mode.model_construct(),
+        UNATTENDED: Mode.model_construct(destroy="plan"),
     }
 )
 """The modes that exist without configuration."""
@@ -53,10 +53,10 @@ MODES: Final[Mapping[str, Mode]] = MappingProxyType(
 class Protection(PolicyTable):
     """The machines that no tool may change. A machine is protected if it matches at least one rule."""
 
-    tags: tuple[str, ...] = Field(default=("protected",), description="Tags of protected machines.")
-    pools: tuple[str, ...] = Field(default=(), description="Resource pools of protected machines.")
-    zones: tuple[str, ...] = Field(default=(), description="Zones of protected machines.")
-    hostnames: tuple[str, ...] = Field(default=(), description="Hostnames of protected machines, such as `db-*`.")
+    tags: Names = Field(default=("protected",), description="Tags of protected machines.")
+    pools: Names = Field(default=(), description="Resource pools of protected machines.")
+    zones: Names = Field(default=(), description="Zones of protected machines.")
+    hostnames: Names = Field(default=(), description="Hostnames of protected machines, such as `db-*`.")
     other_owners: bool = Field(default=False, description="Whether machines of other MAAS users are protected.")
 
     @property
@@ -65,7 +65,7 @@ class Protection(PolicyTable):
         return bool(self.tags or self.pools or self.zones or self.hostnames or self.other_owners)
 
 
-NO_LIMIT: Final = Limit()
+NO_LIMIT: Final = Limit.model_construct()
 
 
 class Policy(PolicyTable):
@@ -76,8 +76,8 @@ class Policy(PolicyTable):
         description="Modes, each with its response to the tiers `operate` and `destroy`. A mode replaces the built-in "
         "one of the same name.",
     )
-    protect: Protection = Protection()
-    second_person: tuple[str, ...] = Field(
+    protect: Protection = Protection.model_construct()
+    second_person: Names = Field(
         default=(),
         description="Kinds of calls that one person must plan and another must apply: `erase`, `destroy`, `operate`, "
         "or a tool's limit such as `release`.",
@@ -86,7 +86,7 @@ class Policy(PolicyTable):
         default=True,
         description="Whether a client's answer counts as the user's. If false, calls that need an answer need a plan.",
     )
-    untrusted_clients: tuple[str, ...] = Field(
+    untrusted_clients: Names = Field(
         default=(), description="Clients whose answers do not count, by the name that they send: `agent-*`."
     )
     freeze: tuple[Freeze, ...] = Field(default=(), description="Freeze windows, in which calls are refused.")

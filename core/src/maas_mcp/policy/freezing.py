@@ -1,9 +1,17 @@
 """Freeze windows: times in which calls that change MAAS are refused."""
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, cast
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from maas_mcp.policy.table import PolicyTable
 from maas_mcp.setting_types import lower
@@ -14,16 +22,28 @@ DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Day = Annotated[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], BeforeValidator(lower)]
 
 
+def _explain_moment(value: object, validate: ValidatorFunctionWrapHandler) -> datetime | time:
+    try:
+        return cast("datetime | time", validate(value))
+    except ValidationError:
+        pass
+    raise ValueError("expected a date with time, such as 2026-12-23T18:00:00Z, or a time of day, such as 18:00")
+
+
+Moment = Annotated[datetime | time, WrapValidator(_explain_moment)]
+"""A date with time, or a time of day. One message explains both."""
+
+
 class Freeze(PolicyTable):
     """A window in which calls are refused: between two dates, or at a time of day on some days of each week."""
 
-    start: datetime | time = Field(description="Start: a date with a time, or a time of day.")
-    end: datetime | time = Field(
+    start: Moment = Field(description="Start: a date with a time, or a time of day.")
+    end: Moment = Field(
         description="End, of the same kind as `start`. A time of day before `start` is on the next day."
     )
     days: tuple[Day, ...] = Field(default=DAYS, description="Days on which a window with times of day starts.")
     timezone: str = Field(default="UTC", description="Time zone of times without an offset, such as Europe/Vienna.")
-    tiers: tuple[Literal["operate", "destroy"], ...] = Field(
+    tiers: tuple[Annotated[Literal["operate", "destroy"], BeforeValidator(lower)], ...] = Field(
         default=("operate", "destroy"), description="Tiers of the calls to refuse."
     )
     reason: str = Field(default="", description="Reason, which callers see.")
@@ -63,6 +83,10 @@ class Freeze(PolicyTable):
             if DAYS[first.weekday()] in self.days and start <= now < end:
                 return end
         return None
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether the window never opens again."""
+        return isinstance(self.end, datetime) and self._ends(self.end) <= now
 
     def _on(self, day: date) -> tuple[datetime, datetime]:
         """The start and end of a window with times of day that starts on ``day``."""

@@ -30,7 +30,7 @@ class Limit(PolicyTable):
         return self.per_hour is not None or self.at_once is not None
 
 
-LIMITS: Final[Mapping[str, Limit]] = MappingProxyType({ERASE: Limit(per_hour=20)})
+LIMITS: Final[Mapping[str, Limit]] = MappingProxyType({ERASE: Limit.model_construct(per_hour=20)})
 """The limits that exist without configuration."""
 
 
@@ -59,8 +59,10 @@ class Counted:
 
     kinds: tuple[str, ...]
     machines: tuple[str, ...]
-    new: tuple[tuple[str, str], ...]
-    """Pairs of kind and machine that no earlier call of this hour had counted."""
+    at: float
+    """The Unix time at which they were counted."""
+    earlier: tuple[tuple[str, str, float, int], ...]
+    """What earlier calls had counted: kind, machine, time, and whether their change was running."""
 
 
 @lru_cache(maxsize=256)

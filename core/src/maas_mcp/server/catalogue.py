@@ -27,7 +27,8 @@ from maas_mcp.errors import MaasMcpError
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, PluginRecord, Registry
 from maas_mcp.policy.selection import Selection
-from maas_mcp.server.loaded_tools import check_toolsets, served_tools, toolsets_of
+from maas_mcp.server.loaded_tools import served_tools, toolsets_of
+from maas_mcp.server.named_tools import check_names
 from maas_mcp.server.narrowing import selections_of
 from maas_mcp.server.view import View
 from maas_mcp.settings import Settings
@@ -71,7 +72,7 @@ class Catalogue:
         regions: The regions from which calls choose, if there are several.
 
     Raises:
-        SettingsError: The settings name a toolset that does not exist.
+        SettingsError: The settings name a toolset or a limit that does not exist.
     """
 
     def __init__(self, registry: Registry, settings: Settings, regions: Sequence[str] = ()) -> None:
@@ -167,7 +168,8 @@ class Catalogue:
                 tasks.start_soon(_send, connection, change)
 
     def _set(self, registry: Registry, settings: Settings) -> None:
-        check_toolsets(settings, registry)
+        for warning in check_names(settings, registry):
+            logger.warning("%s", warning)
         self._registry, self._settings = registry, settings
         self.loaded = served_tools(registry)
         self.serving = Serving(self.loaded, toolsets_of(registry), [settings.selection])

@@ -25,7 +25,7 @@ class OperationResource(Resource):
         return await ctx.operations.get(operation_id)
 
 
-class Plugin(BaseModel):
+class Plugin(BaseModel, defer_build=True):
     """An installed plugin."""
 
     name: str
@@ -36,7 +36,7 @@ class Plugin(BaseModel):
     resources: list[str]
 
 
-class Plugins(BaseModel):
+class Plugins(BaseModel, defer_build=True):
     """All installed plugins."""
 
     plugins: list[Plugin] = Field(description="`maas-mcp plugins` shows why a plugin failed.")

@@ -142,8 +142,9 @@ def failure(error: MaasMcpError, next_steps: Sequence[NextStep] = ()) -> types.C
         next_steps: The error's next steps, resolved to served tools.
     """
     lines = [error.message, maas_words(error), error.hint, *(step.sentence for step in next_steps)]
+    text = "\n".join(cut(line, TEXT_LENGTH) for line in lines if line)
     return types.CallToolResult(
-        content=[types.TextContent(text=cut("\n".join(filter(None, lines)), TEXT_LENGTH))],
+        content=[types.TextContent(text=cut(text, TEXT_LENGTH))],
         is_error=True,
         _meta={ERROR_META: error_details(error, next_steps), UNTRUSTED_META: list(_UNTRUSTED_IN_ERROR)},
     )

@@ -14,7 +14,7 @@ from maas_mcp.settings.access import AccessSettings
 from maas_mcp.settings.http import HttpSettings
 from maas_mcp.settings.operations import OperationSettings
 from maas_mcp.settings.policy import PolicySettings
-from maas_mcp.settings.problems import describe_problem, misnamed_variables, variable_of
+from maas_mcp.settings.problems import describe_problem, misnamed_variables, origin, variable_of
 from maas_mcp.settings.region import RegionSettings
 from maas_mcp.settings.sources import (
     CONFIG_VARIABLE,
@@ -32,6 +32,7 @@ __all__ = [
     "config_file",
     "find_misnamed_variables",
     "plugin_tables",
+    "setting_origin",
     "variable_name",
 ]
 
@@ -146,6 +147,11 @@ class Settings(HttpSettings, AccessSettings, PolicySettings, OperationSettings, 
 def variable_name(name: str) -> str:
     """Return the environment variable of the setting ``name``."""
     return variable_of(name, Settings.model_fields[name])
+
+
+def setting_origin(name: str) -> str:
+    """Describe where the setting ``name`` was written: in a variable of the environment, or in the file."""
+    return origin(name, variable_name(name))
 
 
 def find_misnamed_variables() -> dict[str, str]:

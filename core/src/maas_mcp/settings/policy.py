@@ -27,7 +27,7 @@ class PolicySettings(BaseModel, defer_build=True):
     """The permissions of callers, the served tools, and the audit."""
 
     policy: Annotated[Policy, NoDecode, BeforeValidator(_parse)] = Field(
-        default=Policy(),
+        default=Policy.model_construct(),
         description="Rules of the policy: the table [policy] of the configuration file, or JSON in the environment.",
     )
     mode: Annotated[str, BeforeValidator(lower)] = Field(
@@ -70,7 +70,7 @@ class PolicySettings(BaseModel, defer_build=True):
     @field_validator("mode")
     @classmethod
     def _check_mode(cls, mode: str, info: ValidationInfo) -> str:
-        policy = info.data.get("policy", Policy())
+        policy = info.data.get("policy", Policy.model_construct())
         if mode not in policy.mode_names:
             raise ValueError(f"{mode} is not a mode; expected one of: {', '.join(policy.mode_names)}")
         return mode

@@ -1,14 +1,37 @@
 """Describes invalid settings and likely typos by the names that users wrote."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, Final, get_args
 
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from maas_mcp.setting_values import guess_variable, unwrap
 from maas_mcp.settings.sources import CONFIG_VARIABLE, config_file
+
+_LIST: Final = 'expected a list, such as ["one", "two"]'
+_TABLE: Final = "expected a table, which is an object in JSON"
+_NUMBER: Final = "expected a whole number"
+_BOOLEAN: Final = "expected true or false"
+_EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "tuple_type": _LIST,
+        "model_type": _TABLE,
+        "dict_type": _TABLE,
+        "mapping_type": _TABLE,
+        "int_type": _NUMBER,
+        "int_parsing": _NUMBER,
+        "int_from_float": _NUMBER,
+        "bool_type": _BOOLEAN,
+        "bool_parsing": _BOOLEAN,
+        "string_type": "expected text",
+        "path_type": "expected a path",
+    }
+)
+"""pydantic's errors whose messages speak of Python, in the words of the file."""
 
 
 def variable_of(name: str, field: FieldInfo) -> str:
@@ -39,17 +62,45 @@ def describe_problem(detail: ErrorDetails, fields: Mapping[str, FieldInfo], over
     if name is None or (detail["type"] == "extra_forbidden" and not inside):
         nearest = get_close_matches(key, fields, n=1)
         known = f"did you mean {nearest[0]}?" if nearest else f"expected {', '.join(fields)}."
-        return f"{_origin(key, None, overrides)} is not a setting; {known}"
-    message = detail["msg"].removeprefix("Value error, ")
+        return f"{origin(key, None, overrides)} is not a setting; {known}"
+    written = origin(name, variable_of(name, fields[name]), overrides)
     if detail["type"] == "extra_forbidden":
-        message = f"{inside} is not a setting; check the spelling"
-    elif inside:
-        message = f"{inside}: {message[:1].lower()}{message[1:]}"
-    return f"{_origin(name, variable_of(name, fields[name]), overrides)}: {message[:1].lower()}{message[1:]}."
+        table = _keys_at(fields[name].annotation, detail["loc"][1:-1])
+        return f"{written}: {inside} is not a setting; {_suggest(str(detail['loc'][-1]), table, fields)}"
+    if detail["type"] == "tuple_type" and _keys_at(fields[name].annotation, (*detail["loc"][1:], 0)):
+        return f"{written}: {inside}: expected a list of tables, each with the heading [[{name}.{inside}]]."
+    return f"{written}: {f'{inside}: ' if inside else ''}{_expected(detail)}."
 
 
-def _origin(key: str, variable: str | None, overrides: Mapping[str, object]) -> str:
+def _expected(detail: ErrorDetails) -> str:
+    """Say in plain words which value is expected."""
+    if detail["type"] == "value_error":
+        return detail["msg"].removeprefix("Value error, ")
+    return _EXPECTED.get(detail["type"]) or f"{detail['msg'][:1].lower()}{detail['msg'][1:]}"
+
+
+def _suggest(key: str, table: Iterable[str], settings: Container[str]) -> str:
+    """Suggest a key of a table. In TOML, a setting that is written after a table's heading belongs to that table."""
+    if key in settings:
+        return f"{key} belongs before the first table of the file."
+    names = list(table)
+    nearest = get_close_matches(key, names, n=1)
+    return f"did you mean {nearest[0]}?" if nearest else f"expected {', '.join(names)}."
+
+
+def _keys_at(annotation: Any, path: Sequence[int | str]) -> Iterable[str]:
+    """The keys of the table at a path below a setting of this type."""
+    for key in path:
+        fields = getattr(annotation, "model_fields", None)
+        items = [each for each in get_args(annotation) if each is not ...]
+        annotation = fields[key].annotation if fields else items[-1] if items else None
+    return getattr(annotation, "model_fields", {})
+
+
+def origin(key: str, variable: str | None, overrides: Container[str] = ()) -> str:
+    """Describe where a setting was written: as an argument, in a variable of the environment, or in the file."""
     if key in overrides:
         return f"The argument {key}"
     written = [name for name, value in os.environ.items() if variable and name.upper() == variable and unwrap(value)]
-    return written[0] if written else f"{key} in {config_file()}"
+    file = None if written else config_file()
+    return written[0] if written else f"{key} in {file}" if file else variable or key

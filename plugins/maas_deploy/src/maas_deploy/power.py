@@ -332,9 +332,10 @@ async def _require_may_power_on(
             f"{who} is {machine.status_name} and has no owner: MAAS powers on only machines that are allocated to "
             "a user."
         )
+        deploy = [NextStep(Deploy.name, this, why="Deploy it")] if machine.status is MachineStatus.READY else []
         steps = [
-            NextStep(Deploy.name, this, why="Deploy it"),
-            NextStep("machine rescue-mode", this, why="Or boot it into rescue mode"),
+            *deploy,
+            NextStep("machine rescue-mode", this, why=f"{'Or b' if deploy else 'B'}oot it into rescue mode"),
         ]
     elif machine.power_type == "manual":
         problem = f"MAAS cannot power on {who}: its power type is manual."

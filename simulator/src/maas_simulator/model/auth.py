@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from heapq import heappop, heappush
 from urllib.parse import unquote
 
@@ -95,6 +96,7 @@ class User:
             "resource_uri": f"/MAAS/api/2.0/users/{self.username}/",
         }
 
+    @cache  # noqa: B019 - a user is small, and each request needs it
     def _part(self, name: str, length: int) -> str:
         return _derive(f"{self.username} {name}", length)
 

@@ -185,6 +185,40 @@ async def test_a_call_that_sent_nothing_does_not_count() -> None:
         await call(host, "maas_release_machine", system_id=second)
 
 
+async def test_a_refused_call_leaves_what_an_earlier_one_counted() -> None:
+    region = MaasRegion()
+    first, second = ids(region, "node07", "node03")
+    async with region.host() as host:
+        use(host, limits={"power": Limit(at_once=1, per_hour=1)})
+        await call(host, "maas_power_off", system_id=first)
+        await call(host, "maas_release_machine", system_id=first)
+        with pytest.raises(OperationRefusedError):
+            await call(host, "maas_power_on", system_id=first)  # of a machine without an owner
+        usage = (await host.host.policy.usage.read(["power"], host.host.now()))["power"]
+        await anyio.sleep(3500)
+        with pytest.raises(OperationRefusedError):
+            await call(host, "maas_power_on", system_id=first)
+        await anyio.sleep(200)
+
+        assert (await call(host, "maas_power_off", system_id=second)).result is not None
+
+    assert usage.last_hour == {first}
+    assert not usage.busy
+
+
+async def test_a_change_that_ends_during_a_call_without_effect_is_not_busy_afterwards() -> None:
+    store, limits = UsageStore(), {"power": Limit(at_once=1)}
+    running = await store.count(limits, ["one"], 1)
+    refused = await store.count(limits, ["one"], 2)
+    assert isinstance(running, Counted)
+    assert isinstance(refused, Counted)
+    await store.end(running.kinds, running.machines)
+    await store.forget(refused)
+
+    assert isinstance(await store.count(limits, ["two"], 3), Counted)
+    store.close()
+
+
 async def test_nothing_is_changed_during_a_freeze() -> None:
     region = MaasRegion()
     window = Freeze.model_validate({"start": "1970-01-01T00:00Z", "end": "2999-01-01T00:00Z", "reason": "audit"})

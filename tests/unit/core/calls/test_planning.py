@@ -1,5 +1,6 @@
 """A plan changes nothing and shows everything; it is applied exactly, or refused with what has changed."""
 
+import re
 from dataclasses import replace
 
 import anyio
@@ -18,6 +19,7 @@ from maas_mcp.errors import (
 from maas_mcp.policy.configuration import Mode, Protection
 from maas_mcp.testing import MaasRegion
 from maas_simulator.model.statuses import Status
+from tests.docs.snippets import ROOT
 from tests.unit.core.calls.planned_calls import caller, changes, deployed, system_id
 
 for plugin in ("maas_deploy", "maas_inventory"):
@@ -86,6 +88,20 @@ async def test_a_refusal_of_the_tool_is_the_error_of_the_plan() -> None:
     async with caller(region) as user:
         with pytest.raises(OperationRefusedError, match=r"node01 .* is Deployed"):
             await user.plan("maas_deploy_machine", system_id=node)
+
+
+async def test_the_audit_has_the_plan_of_the_call_that_made_it_and_of_the_one_that_applied_it() -> None:
+    region = MaasRegion()
+    node = deployed(region)
+    async with caller(region) as user:
+        plan = await user.plan(RELEASE, system_id=node)
+        await user.call(RELEASE, system_id=node, plan_id=plan.plan_id)
+
+    planned, admitted, _ended = user.host.audit.lines
+    assert (planned["event"], planned["outcome"], planned["requests"]) == ("ended", "planned", [])
+    assert planned["plan_id"] == admitted["plan"] == plan.plan_id
+    documented = set(re.findall(r"`(\w+)`", (ROOT / "docs/reference/audit.md").read_text()))
+    assert {*planned, planned["outcome"]} <= documented
 
 
 async def test_a_call_that_would_send_nothing_has_no_plan_id() -> None:
@@ -291,6 +307,22 @@ async def test_erasing_can_need_a_second_person() -> None:
         await bob.call(RELEASE, system_id=node, quick_erase=True, plan_id=plan.plan_id)
 
     assert changes(region)[-1].op == "release"
+
+
+async def test_who_applies_a_plan_is_said_before_and_in_it() -> None:
+    region = MaasRegion()
+    node = deployed(region)
+    async with caller(region, second_person=("erase",)) as user:
+        ada = replace(user, principal=ADA)
+        plan = await ada.plan(RELEASE, system_id=node, quick_erase=True)
+        with pytest.raises(PlanNeededError) as needed:
+            await ada.call(RELEASE, system_id=node, quick_erase=True)
+        with pytest.raises(PlanNeededError) as impossible:
+            await user.call(RELEASE, system_id=node, quick_erase=True)
+
+    assert plan.warnings == ["Another person must apply this plan. The person who made it cannot."]
+    assert str(needed.value.hint).endswith("Another person then makes the same call with the plan_id instead of plan.")
+    assert "Nobody can apply the plan, because this server cannot distinguish persons." in str(impossible.value.hint)
 
 
 async def test_the_local_user_is_neither_of_two_persons() -> None:

@@ -117,6 +117,16 @@ async def test_maas_chooses_no_machine_of_a_protected_pool_or_zone(rule: str) ->
     }
 
 
+async def test_an_allocation_that_wants_protected_machines_is_refused_with_the_reason() -> None:
+    region = MaasRegion()
+    async with region.host() as host:
+        protect(host, tags=("gpu",))
+        with pytest.raises(RefusedByPolicyError, match="Machines with the tag gpu are protected") as refused:
+            await send(host, "machines/", "allocate", tags=["ssd", "gpu"])
+
+    assert refused.value.rule == "protect.tags"
+
+
 async def test_an_allocation_is_refused_if_maas_would_choose_a_protected_hostname() -> None:
     region = MaasRegion()
     async with region.host() as host:

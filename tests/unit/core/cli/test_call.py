@@ -35,6 +35,11 @@ def test_the_message_says_that_the_operation_is_aborted_if_the_call_requested_it
     assert "maas-mcp asks MAAS to abort the operation. " in message
 
 
+def test_a_call_that_waits_for_an_answer_has_not_started_an_operation() -> None:
+    message = interruption_message(tool("maas_power_cycle"), {"system_id": "4y3h7n"}, SERVED, asking=True)
+    assert message == "Interrupted: maas_power_cycle was waiting for your answer, and did not go on."
+
+
 def test_without_an_operation_the_message_suggests_nothing() -> None:
     assert interruption_message(tool("maas_list_machines", read_only=True), {"limit": 5}, SERVED) == "Interrupted."
     assert interruption_message(None, {}, ()) == "Interrupted before anything was sent to MAAS."

@@ -157,6 +157,54 @@ def test_a_policy_that_serves_nothing_is_a_failed_check(capsys: pytest.CaptureFi
     assert "✗ Policy: MAAS_MCP_TOOLSETS names the toolset" in policy_report(capsys, toolsets=("powr",))
 
 
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ({"limits": {"deploy": {"per_call": 4}}}, "✓ Limits: machines: deploy 4 in a call; erase 20 in an hour\n"),
+        ({"limits": {"deploys": {"per_call": 4}}}, "names the limit 'deploys', which no loaded plugin has."),
+        (
+            {"usage_file": f"{__file__}/nope"},
+            f"✗ Limits: The usage file {__file__}/nope, which counts machines for the limits",
+        ),
+        (
+            {"usage_file": __file__},
+            f"✗ Limits: The usage file {__file__}, which counts machines for the limits, cannot be used",
+        ),
+        ({"second_person": ["erasing"]}, "names the kind 'erasing', which no loaded plugin has."),
+        ({"second_person": ["erase"]}, "Without authentication over HTTP there is only one person"),
+        (
+            {"freeze": [{"start": "2020-01-01T00:00Z", "end": "2020-01-02T00:00Z"}]},
+            "! Freeze: the window freeze.0 ended at 2020-01-02 00:00:00+00:00, so it refuses nothing\n",
+        ),
+        (
+            {"freeze": [{"start": "2020-01-01T00:00Z", "end": "9000-01-02T00:00Z", "reason": "Year"}]},
+            "✓ Freeze: calls of the tiers operate, destroy are refused until 9000-01-02 00:00 UTC: Year\n",
+        ),
+        (
+            {"freeze": [{"start": "9000-01-01T00:00Z", "end": "9000-01-02T00:00Z"}]},
+            "✓ Freeze: the window freeze.0 is not open now\n",
+        ),
+    ],
+)
+def test_each_rule_of_the_policy_is_checked(
+    capsys: pytest.CaptureFixture[str], policy: dict[str, Any], expected: str
+) -> None:
+    assert expected in policy_report(capsys, policy=Policy.model_validate(policy))
+
+
+def test_the_doctor_creates_no_usage_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "usage.db"
+
+    assert f"counted in {file}" in policy_report(capsys, policy=Policy(usage_file=file))
+    assert not file.exists()
+
+
+def test_a_pattern_that_selects_no_tool_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = policy_report(capsys, tools_block=("maas_power_of",))
+
+    assert "! Policy: MAAS_MCP_TOOLS_BLOCK has maas_power_of, which selects no tool. Did you mean" in shown
+
+
 def test_the_tools_that_maas_refuses_to_a_plain_user_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     bob = User(username="bob")
 

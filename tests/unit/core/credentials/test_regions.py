@@ -77,8 +77,10 @@ def test_a_key_file_needs_the_url(home: Path) -> None:
     [
         (KEY, 0o640, "holds the MAAS API key, and others can read or change it (mode 0640). Run `chmod 600"),
         (KEY, 0o604, "(mode 0604)"),
-        ("SecretSecretSecret", 0o600, "is not a MAAS API key: expected consumer:token:secret"),
-        ("", 0o600, "maas.key is not a MAAS API key"),
+        ("SecretSecretSecret", 0o600, "is not a MAAS API key: expected consumer:token:secret, got 1 part."),
+        ("Secret:Secret", 0o600, "expected consumer:token:secret, got 2 parts."),
+        ("Secret::Secret", 0o600, "expected consumer:token:secret, got an empty part."),
+        ("", 0o600, "maas.key is not a MAAS API key: expected consumer:token:secret, got nothing."),
     ],
 )
 def test_a_key_file_is_refused_if_others_can_read_it_or_it_has_no_key(

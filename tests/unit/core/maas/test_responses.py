@@ -2,9 +2,11 @@
 
 import json
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -287,6 +289,16 @@ def test_user_data_repeated_by_maas_is_removed(status: int, content_type: str) -
         f"{raised.message} {raised.hint} {raised.maas_says} {raised.args} {getattr(raised, 'fields', '')} {sent!r}"
     )
     assert "hunter2" not in reported
+
+
+@pytest.mark.parametrize("encode", [str, quote])
+@pytest.mark.parametrize("piece", ["Größe" * 20_000, "c2VjcmV0" * 20_000])
+def test_the_start_of_long_user_data_in_a_long_message_is_removed(piece: str, encode: Callable[[str], str]) -> None:
+    sent = Request("POST", "machines/7xneda/", "deploy", secrets=(f"#cloud-config\n{piece}\n",))
+
+    raised = failure(sent, response(500, TEXT, f"{'x' * 1_900} {encode(piece)}"))
+
+    assert raised.maas_says == "[removed: it repeats a secret parameter]"
 
 
 @pytest.mark.parametrize(

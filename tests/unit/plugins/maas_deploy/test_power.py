@@ -315,6 +315,13 @@ async def test_a_machine_without_an_owner_is_not_powered_on(house: House, tool: 
     assert house.posts == 0
 
 
+async def test_a_machine_that_cannot_be_deployed_is_not_advised_to_be(house: House) -> None:
+    with pytest.raises(OperationRefusedError, match="is Broken and has no owner") as refusal:
+        await house.call(PowerOn, "node12")
+
+    assert [step.tool for step in refusal.value.next_steps] == ["machine rescue-mode"]
+
+
 @pytest.mark.parametrize("tool", [PowerOff, PowerCycle])
 async def test_a_machine_is_not_powered_off_during_a_deployment(house: House, tool: type[Tool[Any, Any]]) -> None:
     house.region.deploy("node01", "admin")

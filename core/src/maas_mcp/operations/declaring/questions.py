@@ -25,7 +25,7 @@ class Question(Generic[AnswerT]):
     """The form: one field for each value. The fields' descriptions and defaults are shown."""
 
 
-class ModelReply(BaseModel):
+class ModelReply(BaseModel, defer_build=True):
     """The reply of the client's model."""
 
     text: str
@@ -44,14 +44,14 @@ class ModelPrompt:
         return ModelReply
 
 
-class ClientFolder(BaseModel):
+class ClientFolder(BaseModel, defer_build=True):
     """A folder of the client."""
 
     uri: str
     name: str | None = None
 
 
-class ClientFolders(BaseModel):
+class ClientFolders(BaseModel, defer_build=True):
     """The folders that the client works on."""
 
     folders: list[ClientFolder]

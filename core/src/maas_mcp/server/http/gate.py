@@ -32,10 +32,9 @@ from maas_mcp.calls.audited_call import record_refusal
 from maas_mcp.calls.connections import Connection, Connections
 from maas_mcp.calls.principal import LOCAL, Principal, Scope
 from maas_mcp.errors import InsufficientScopeError
-from maas_mcp.policy.selection import READ_ONLY_HEADER, TOOLS_HEADER, TOOLSETS_HEADER
 from maas_mcp.server.http.authentication import CREDENTIALS, Authenticator, untrusted_key
 from maas_mcp.server.http.limits import Usage
-from maas_mcp.server.http.narrowing_headers import read_selection
+from maas_mcp.server.http.narrowing_headers import NARROWING_HEADERS, read_selection
 from maas_mcp.server.http.refusals import Refusal
 from maas_mcp.server.narrowing import SELECTION
 from maas_mcp.server.operation_tools import CancelOperation
@@ -52,7 +51,7 @@ SINGLE_HEADERS: Final = (
     "origin",
     KEY_HEADER,
     SECRET_HEADER,
-    *(each.lower() for each in (TOOLSETS_HEADER, TOOLS_HEADER, READ_ONLY_HEADER)),
+    *(each.lower() for each in NARROWING_HEADERS),
 )
 """Headers that may be sent only once. If there were two, a proxy and this server might each use a different one."""
 CANCELLED: Final = b"notifications/cancelled"

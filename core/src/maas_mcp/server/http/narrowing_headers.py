@@ -1,6 +1,7 @@
 """Reads the headers by which an HTTP request narrows the tools that it can use."""
 
 from collections.abc import Collection
+from typing import Final
 
 from starlette.datastructures import Headers
 
@@ -14,6 +15,12 @@ from maas_mcp.policy.selection import (
 from maas_mcp.server.http.refusals import Refusal
 from maas_mcp.setting_values import split_list
 
+NARROWING_HEADERS: Final = (TOOLSETS_HEADER, TOOLS_HEADER, READ_ONLY_HEADER)
+PREFIX: Final = "X-MAAS-MCP-"
+"""The prefix of these headers, and of no other header that the server reads."""
+MAX_SHOWN: Final = 40
+"""Characters of an unknown name that a refusal shows."""
+
 
 def read_selection(headers: Headers, toolsets: Collection[str]) -> RequestSelection:
     """Return the selection of a request. A request without the headers narrows nothing.
@@ -23,8 +30,9 @@ def read_selection(headers: Headers, toolsets: Collection[str]) -> RequestSelect
         toolsets: The names of all toolsets, including those that the site does not serve.
 
     Raises:
-        Refusal: 400 if a header is empty or invalid. Ignoring it would serve more than the client asked for.
+        Refusal: 400 if a header is empty, invalid or unknown. Ignoring it would serve more than the client asked for.
     """
+    _check_names(headers)
     return RequestSelection(
         toolsets=frozenset(_read_toolsets(headers, toolsets)),
         tools=_read_patterns(headers),
@@ -32,12 +40,22 @@ def read_selection(headers: Headers, toolsets: Collection[str]) -> RequestSelect
     )
 
 
+def _check_names(headers: Headers) -> None:
+    known = {each.lower() for each in NARROWING_HEADERS}
+    if unknown := sorted(each for each in headers if each.startswith(PREFIX.lower()) and each not in known):
+        raise Refusal(
+            400,
+            f"The header {unknown[0][:MAX_SHOWN]} does not exist.",
+            f"The headers {PREFIX}… are: {', '.join(NARROWING_HEADERS)}.",
+        )
+
+
 def _read_toolsets(headers: Headers, toolsets: Collection[str]) -> tuple[str, ...]:
     names = _read_list(headers, TOOLSETS_HEADER, "toolsets")
     if unknown := sorted(set(names) - set(toolsets)):
         raise Refusal(
             400,
-            f"The header {TOOLSETS_HEADER} names the toolset {unknown[0][:40]!r}, which does not exist.",
+            f"The header {TOOLSETS_HEADER} names the toolset {unknown[0][:MAX_SHOWN]!r}, which does not exist.",
             f"The toolsets are: {', '.join(sorted(toolsets))}.",
         )
     return names

@@ -27,9 +27,6 @@ from maas_mcp.testing.host import Host
 from maas_simulator import Status
 from tests.own_plugins import OWN_PLUGINS
 
-for plugin in OWN_PLUGINS:
-    pytest.importorskip(f"maas_{plugin}")
-
 pytestmark = pytest.mark.anyio
 
 TOOLS: Final = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))

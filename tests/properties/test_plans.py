@@ -15,9 +15,6 @@ from maas_simulator.model.faults import RequestRecord
 from maas_simulator.model.statuses import Status
 from tests.unit.core.calls.planned_calls import Caller, caller, changes, own_tools, system_id
 
-for plugin in ("maas_commission", "maas_deploy", "maas_inventory"):
-    pytest.importorskip(plugin)
-
 
 def nothing(_region: MaasRegion) -> None:
     """The machine is Ready."""

@@ -1,0 +1,32 @@
+"""The arguments of all tools: a value that is null or empty counts as left out."""
+
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maas_mcp.calls.arguments import parse_arguments
+from maas_mcp.plugins.registry import load_registry
+from maas_mcp.server.loaded_tools import served_tools
+from maas_mcp.server.tools import mcp_tool
+from tests.own_plugins import OWN_PLUGINS
+
+SERVED: Final = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+
+
+@pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
+@given(data=st.data())
+def test_any_optional_argument_that_is_null_or_an_empty_string_counts_as_left_out(
+    tool: Any, data: st.DataObject
+) -> None:
+    schema = mcp_tool(tool).input_schema
+    given_: dict[str, Any] = {
+        name: {"system_id": "4y3h7n", "operation_id": "x"}[name] for name in schema.get("required", ())
+    }
+    if tool.name == "maas_deploy_machines":
+        given_["count"] = 2
+    optional = sorted(schema["properties"].keys() - given_)
+    blank = data.draw(st.dictionaries(st.sampled_from(optional), st.sampled_from([None, ""]))) if optional else {}
+
+    assert parse_arguments(tool, {**given_, **blank}) == parse_arguments(tool, given_)
