@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
-from maas_simulator import SimulatedMachine, Status
+from maas_simulator import Status
 from maas_simulator.model.power import BmcFailure, BmcMode, PowerErrors
 from maas_simulator.model.statuses import FAILURE_OF
 from simulator.tests.contract.recording import Exchange, LabEvent
@@ -37,10 +37,6 @@ NODE04: Final = "b6f86m"
 NOT_BOOTING: Final[Mapping[int, str]] = {499: "Deploying", 538: "Power on"}
 """The deployments of node04 that the lab did not boot, because the machine had been renamed, and where they stopped."""
 
-
-UNRECORDED: Final[Mapping[int, Mapping[str, str]]] = {576: {"power_off": "node08", "release": "node08"}}
-"""Operations in gaps of the recording that changed a machine. Their BMCs were unroutable, and MAAS rejected them."""
-
 NODE02, NODE03, NODE08 = "dpy84d", "rwda8e", "sck7nb"
 _TIMES_OUT: Final = (
     hangs_next(NODE03, "Loading ephemeral"),
@@ -52,6 +48,12 @@ _TIMES_OUT: Final = (
 ELSEWHERE: Final[Mapping[int, Sequence[Step]]] = {
     538: (hangs_next(NODE04, "Power on"), acts("deploy", NODE04), acts("power_off", NODE04), acts("release", NODE04)),
     567: _TIMES_OUT * 2,
+    576: (
+        bmc(NODE08, fails=True, mode="unroutable"),
+        acts("power_off", NODE08),
+        acts("release", NODE08),
+        bmc(NODE08, fails=False),
+    ),
     654: (bmc(NODE08, fails=True), acts("power_on", NODE08), acts("power_off", NODE08), bmc(NODE08, fails=False)),
     907: (acts("deploy", NODE02), acts("release", NODE02)),
     1162: (
@@ -80,9 +82,6 @@ class Lab:
     def carry_out(self, event: LabEvent, scene: Scene) -> None:
         """Do the same to the simulated region."""
         scene.play(ELSEWHERE.get(event.n, ()))
-        for op, name in UNRECORDED.get(event.n, {}).items():
-            with _unroutable(scene.region.machine(name)):
-                scene.acts(op, name, "admin", {})
         if event.hostname is not None and event.n not in IN_VAIN:
             scene.until(event.hostname, lambda machine: machine.status_name in event.statuses)
         match event.command:
@@ -107,20 +106,15 @@ class Lab:
         if UNROUTABLE not in exchange.title:
             yield
             return
-        with _unroutable(scene.region.machines[exchange.url.split("/")[5]]):
-            yield
+        machine = scene.region.machines[exchange.url.split("/")[5]]
+        before, machine.bmc_down = machine.bmc_down, BmcFailure(mode="unroutable")
+        yield
+        machine.bmc_down = before
 
     def _change_errors(self, scene: Scene) -> None:
         for machine in scene.region.machines.values():
             if machine.bmc_down is not None:
                 machine.bmc_down = replace(machine.bmc_down, errors=self._errors)
-
-
-@contextmanager
-def _unroutable(machine: SimulatedMachine) -> Iterator[None]:
-    before, machine.bmc_down = machine.bmc_down, BmcFailure(mode="unroutable")
-    yield
-    machine.bmc_down = before
 
 
 def _change_machine(scene: Scene, name: str, command: str, word: str, answer: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from maas_simulator import SimulatedMachine, SimulatedRegion, Status
+from maas_simulator.model.power import BmcMode
 from maas_simulator.model.refusals import Refusal
 from maas_simulator.operations import instant_operations, timed_operations
 from maas_simulator.operations.rules import RULES
@@ -130,9 +131,9 @@ def calls_event(cursor: int, name: str, event_type: str) -> Step:
     return step
 
 
-def bmc(name: str, *, fails: bool) -> Step:
-    """A machine's BMC stops answering, or answers again."""
-    return lambda scene: scene.region.bmc_down(name, down=fails)
+def bmc(name: str, *, fails: bool, mode: BmcMode = "down") -> Step:
+    """A machine's BMC fails, or works again."""
+    return lambda scene: scene.region.bmc_down(name, down=fails, mode=mode)
 
 
 def rack(*, down: bool) -> Step:

@@ -22,6 +22,7 @@ from maas_simulator.http.endpoints import PREFIX, find
 from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import OUTSIDE_THE_API
 from maas_simulator.model.auth import NOBODY, User
+from maas_simulator.model.costs import cost
 from maas_simulator.model.faults import Hold, RequestRecord
 from maas_simulator.model.refusals import (
     BY_USER,
@@ -133,7 +134,7 @@ class _RegionApp:
         """Return how long the request takes, with the wait for a worker."""
         path, changes = parsed.endpoint.path if parsed.endpoint else "", parsed.request.method != "GET"
         costs = self.region.costs
-        seconds = self.region.bmc_seconds + costs.of_request(path, changes=changes, shown=parsed.shown)
+        seconds = self.region.bmc_seconds + cost(costs, path, changes=changes, shown=parsed.shown)
         return self.region.workers.work(self.region.schedule.clock(), seconds, costs.workers) if seconds else 0.0
 
     def _handle(self, parsed: _ParsedRequest) -> Answer:

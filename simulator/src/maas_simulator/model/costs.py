@@ -39,12 +39,12 @@ class Costs:
         """Return the costs that were measured in the second recorded region: 14 machines, two cores, fast BMCs."""
         return cls(request=0.01, machines=0.15, machine=0.04, change=0.15, bmc=0.05)
 
-    def of_request(self, path: str, *, changes: bool, shown: int) -> float:
-        """Return the time for a request to this path template whose response shows this many machines."""
-        seconds = self.request
-        if shown or path == "machines/":
-            seconds += self.machines + self.machine * shown + self.change * changes
-        return seconds
+
+def cost(costs: Costs, path: str, *, changes: bool, shown: int) -> float:
+    """Return the time for a request to this path template whose response shows this many machines."""
+    if not shown and path != "machines/":
+        return costs.request
+    return costs.request + costs.machines + costs.machine * shown + costs.change * changes
 
 
 class Workers:

@@ -20,15 +20,6 @@ from maas_simulator.operations.stage_actions import (
     start_script,
 )
 
-PENDING, INSTALLING, RUNNING, PASSED, FAILED = (
-    ScriptStatus.PENDING,
-    ScriptStatus.INSTALLING_DEPENDENCIES,
-    ScriptStatus.RUNNING,
-    ScriptStatus.PASSED,
-    ScriptStatus.FAILED,
-)
-
-
 KVM_TAG = "kvm-capable"
 LAYOUT_SCRIPT = "50-maas-01-commissioning"
 """The script that reports the hardware. After it passes, MAAS lays out disks and NICs."""
@@ -79,7 +70,12 @@ def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tu
             (EPHEMERAL_BOOTS, AddEvent("INFO", "Gathering information")),
             on_failure=fail_with(NO_REPORT),
         ),
-        *(stage for result in commissioning.results if result.status is PENDING for stage in _script_stages(result)),
+        *(
+            stage
+            for result in commissioning.results
+            if result.status is ScriptStatus.PENDING
+            for stage in _script_stages(result)
+        ),
         Stage("Commissioned", 0, on_end=(_end_commissioning(commissioning, testing),)),
     ]
     if testing is not None:
@@ -94,10 +90,18 @@ def test_stages(testing: ScriptSet, before: Status) -> tuple[Stage, ...]:
 
 
 def _script_stages(result: ScriptResult) -> Iterator[Stage]:
-    script, before = script_of(result), PENDING
+    script, before = script_of(result), ScriptStatus.PENDING
     if script["packages"]:
-        yield Stage("", DEPENDENCY_SECONDS, (lambda run: change_script_status(run, result, (PENDING, INSTALLING)),))
-        before = INSTALLING
+        yield Stage(
+            "",
+            DEPENDENCY_SECONDS,
+            (
+                lambda run: change_script_status(
+                    run, result, (ScriptStatus.PENDING, ScriptStatus.INSTALLING_DEPENDENCIES)
+                ),
+            ),
+        )
+        before = ScriptStatus.INSTALLING_DEPENDENCIES
     yield Stage(
         result.name,
         script["seconds"],
@@ -121,7 +125,10 @@ def _test_stage(result: ScriptResult) -> Stage:
     return Stage(
         result.label,
         script_of(result)["seconds"],
-        (AddEvent("INFO", "Running test", result.label), lambda run: start_script(run, result, INSTALLING)),
+        (
+            AddEvent("INFO", "Running test", result.label),
+            lambda run: start_script(run, result, ScriptStatus.INSTALLING_DEPENDENCIES),
+        ),
         (pass_script(result),),
         on_failure=fail_script(result),
         fatal=False,
@@ -138,7 +145,7 @@ def pass_script(result: ScriptResult) -> Action:
             run.region.store_networks(run.machine)
             _store_hardware(run)
         result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
-        finish_script(run, result, PASSED)
+        finish_script(run, result, ScriptStatus.PASSED)
 
     return act
 
@@ -156,14 +163,14 @@ def fail_script(result: ScriptResult) -> Callable[[Run, str | None], None]:
 
     def fail(run: Run, reason: str | None) -> None:
         result.output += f"{result.name} on {run.machine.hostname}\nERROR: {reason or 'check failed'}\n"
-        finish_script(run, result, FAILED)
+        finish_script(run, result, ScriptStatus.FAILED)
 
     return fail
 
 
 def _end_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> Action:
     def act(run: Run) -> None:
-        if commissioning.status is not PASSED:
+        if commissioning.status is not ScriptStatus.PASSED:
             if testing is not None:
                 testing.abort()
             run.say("INFO", "Failed commissioning")
@@ -183,7 +190,7 @@ def _end_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> A
 
 def _end_testing(testing: ScriptSet, leads_to: Status) -> Action:
     def act(run: Run) -> None:
-        if testing.status is PASSED:
+        if testing.status is ScriptStatus.PASSED:
             _end_with_status(run, leads_to)
             return
         run.say("INFO", "Failed testing")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.power import BMC_FAILURE
 from maas_simulator.model.runs import Action, Run, Stage
-from maas_simulator.model.scripts import SetType
+from maas_simulator.model.scripts import ScriptResult, SetType
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.commissioning_stages import EPHEMERAL_BOOTS, PAUSE
 from maas_simulator.operations.stage_actions import (
@@ -24,43 +24,38 @@ from maas_simulator.operations.stage_actions import (
     start_script,
 )
 
-PENDING, RUNNING, PASSED, FAILED = (
-    ScriptStatus.PENDING,
-    ScriptStatus.RUNNING,
-    ScriptStatus.PASSED,
-    ScriptStatus.FAILED,
-)
+
+def _log(run: Run) -> ScriptResult | None:
+    """The installation log, which is the installation's only script result."""
+    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
+    return scripts.results[0] if scripts is not None else None
 
 
 def curtin_step(step: str, description: str, *details: str) -> tuple[Action, ...]:
     """The actions of a curtin step: its DEBUG event, ``status_action``, and its lines in the installation log."""
 
-    def log(run: Run) -> None:
-        scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
-        if scripts is not None:
-            lines = (f"start: cmd-install/{step}: {description}", *details)
-            scripts.results[0].output += "".join(f"{line}\n" for line in lines)
+    def write(run: Run) -> None:
+        if (log := _log(run)) is not None:
+            log.output += "".join(f"{line}\n" for line in (f"start: cmd-install/{step}: {description}", *details))
 
     return (
         AddEvent("DEBUG", "Node installation", f"'curtin' {description}"),
         set_status_action(f"cmd-install/{step}"),
-        log,
+        write,
     )
 
 
 def start_install_log(run: Run) -> None:
-    """Start the installation log, which is the installation's only script result."""
-    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
-    if scripts is not None:
-        start_script(run, scripts.results[0], PENDING)
+    """Start the installation log."""
+    if (log := _log(run)) is not None:
+        start_script(run, log, ScriptStatus.PENDING)
 
 
 def finish_install_log(run: Run) -> None:
     """Finish the installation log."""
-    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
-    if scripts is not None:
-        scripts.results[0].output += "curtin: Installation finished.\n"
-        finish_script(run, scripts.results[0], PASSED)
+    if (log := _log(run)) is not None:
+        log.output += "curtin: Installation finished.\n"
+        finish_script(run, log, ScriptStatus.PASSED)
 
 
 def disable_netboot(run: Run) -> None:
@@ -71,14 +66,12 @@ def disable_netboot(run: Run) -> None:
 def fail_curtin(run: Run, reason: str | None) -> None:
     """Fail curtin. A planned reason ends the log and replaces MAAS's general message."""
     run.say("ERROR", "Node installation failure", "'curtin' curtin command install")
-    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
-    if scripts is not None:
-        result = scripts.results[0]
-        result.output += (
+    if (log := _log(run)) is not None:
+        log.output += (
             f"{reason or 'E: Unable to locate package linux-generic'}\n"
             "Unexpected error while running command.\nExit code: 100\ncurtin: Installation failed with exception\n"
         )
-        finish_script(run, result, FAILED)
+        finish_script(run, log, ScriptStatus.FAILED)
     mark_failed(run, reason or CURTIN_FAILURE)
     run.say("DEBUG", "Node status event", "'cloudinit' running modules for final")
 
@@ -122,15 +115,15 @@ def become_vm_host(run: Run) -> None:
     run.machine.is_vm_host = True
 
 
+def _curtin_stage(name: str, seconds: float, *step: str) -> Stage:
+    actions: tuple[Action, ...] = (AddEvent("INFO", name), *curtin_step(*step))
+    return Stage(name, seconds, actions, on_failure=fail_curtin, may_run_late=math.inf)
+
+
 BOOT = (
     Stage("Deploying", 20, on_failure=fail_with(BMC_FAILURE)),
     Stage("Power on", 40, (set_power("on"),), on_failure=fail_by_timeout),
-    Stage(
-        "Performing PXE boot",
-        20,
-        (lambda run: add_pxe_events(run, "installation"),),
-        on_failure=fail_by_timeout,
-    ),
+    Stage("Performing PXE boot", 20, (lambda run: add_pxe_events(run, "installation"),), on_failure=fail_by_timeout),
     Stage("Loading ephemeral", 85, (AddEvent("INFO", "Loading ephemeral"),), on_failure=fail_by_timeout),
     Stage("cloud-init", 5, on_end=(EPHEMERAL_BOOTS,), on_failure=fail_cloud_init),
 )
@@ -148,48 +141,27 @@ TO_DISK = (
         ),
         on_failure=fail_curtin,
     ),
-    Stage(
+    _curtin_stage(
         "Configuring storage",
         30,
-        (
-            AddEvent("INFO", "Configuring storage"),
-            *curtin_step(
-                "stage-partitioning",
-                "configuring storage",
-                "wiping superblock on /dev/sda",
-                "creating gpt partition table and ext4 filesystem on /dev/sda",
-            ),
-        ),
-        on_failure=fail_curtin,
-        may_run_late=math.inf,
+        "stage-partitioning",
+        "configuring storage",
+        "wiping superblock on /dev/sda",
+        "creating gpt partition table and ext4 filesystem on /dev/sda",
     ),
-    Stage(
+    _curtin_stage(
         "Installing OS",
         240,
-        (
-            AddEvent("INFO", "Installing OS"),
-            *curtin_step(
-                "stage-extract",
-                "writing install sources to disk",
-                "acquiring and extracting image from cp:///media/root-ro",
-            ),
-        ),
-        on_failure=fail_curtin,
-        may_run_late=math.inf,
+        "stage-extract",
+        "writing install sources to disk",
+        "acquiring and extracting image from cp:///media/root-ro",
     ),
-    Stage(
+    _curtin_stage(
         "Configuring OS",
         60,
-        (
-            AddEvent("INFO", "Configuring OS"),
-            *curtin_step(
-                "stage-curthooks",
-                "configuring installed system",
-                "Running command ['chroot', '/target', 'apt-get', 'install', 'linux-generic']",
-            ),
-        ),
-        on_failure=fail_curtin,
-        may_run_late=math.inf,
+        "stage-curthooks",
+        "configuring installed system",
+        "Running command ['chroot', '/target', 'apt-get', 'install', 'linux-generic']",
     ),
     Stage(
         "Late commands",
@@ -206,13 +178,7 @@ TO_DISK = (
         (finish_install_log, AddEvent("INFO", "Rebooting"), set_status_action("")),
         on_failure=fail_by_timeout,
     ),
-    Stage(
-        "Local boot",
-        20,
-        (add_local_boot_events,),
-        (finish_deployment,),
-        on_failure=fail_by_timeout,
-    ),
+    Stage("Local boot", 20, (add_local_boot_events,), (finish_deployment,), on_failure=fail_by_timeout),
 )
 """A deployment to disk, about ten and a half simulated minutes. It ends with a boot from the disk."""
 
