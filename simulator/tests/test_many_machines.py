@@ -35,11 +35,12 @@ def test_machines_have_unique_addresses_and_ids(many: SimulatedRegion) -> None:
 
 
 def test_a_deployed_machine_has_its_own_address_in_the_subnet(many: SimulatedRegion) -> None:
-    discovered = many.machine("node0999").ip_address
+    admin = Maas(many, many.api_key)
+    [discovered] = admin.read("node0999")["ip_addresses"]
     many.deploy("node0999", "admin")
-    own = many.machine("node0999").ip_address
+    [own] = admin.read("node0999")["ip_addresses"]
     assert own != discovered
-    free = Maas(many, many.api_key).get("subnets/1/?op=statistics").json()
+    free = admin.get("subnets/1/?op=statistics").json()
     assert free["total_addresses"] == 2**16 - 2
     assert ip_address(own) in ip_network("10.64.0.0/16")
 

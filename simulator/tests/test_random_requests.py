@@ -18,11 +18,14 @@ ERRORS_OF_MAAS = (
     "invalid literal for int() with base 10:",
     "Error determining BMC task queue",
     "BootResource matching query does not exist.",
+    "'NoneType' object has no attribute 'split'",
+    "No resources found from commissioning output",
+    "Got more than one ",
     "Not a valid Boolean value (0 or 1):",
 )
-"""The beginnings of the 500s that MAAS itself sends. All but the last were recorded."""
+"""The beginnings of the 500s that MAAS itself sends. All but the last two were recorded."""
 
-OWN = frozenset({"SSHKey", "SSLKey", "Device"})
+OWN = frozenset({"SSHKey", "SSLKey", "Device", "IPRange", "StaticIPAddress"})
 """Kinds whose objects belong to the user who makes them."""
 
 FIELDS = sorted(
@@ -98,6 +101,7 @@ def state(region: SimulatedRegion) -> dict[str, Mapping[Any, str]]:
     return {
         "machines": {name: repr(machine) for name, machine in region.machines.items()},
         "users": {name: repr(user) for name, user in region.users.items()},
+        "interfaces": {name: repr(nics) for name, nics in region.tables.interfaces.items()},
         "settings": {name: repr(value) for name, value in region.settings.items()},
         **{
             kind: {number: repr(record) for number, record in table.items()}

@@ -82,7 +82,7 @@ def test_values_are_distributed_evenly_over_many_machines(world: SimulatedRegion
     assert max(Counter(machine.tag_names for machine in machines).values()) == 34
     assert len({(machine.zone, machine.tag_names, machine.status) for machine in machines}) > 10
     assert {machine.owner for machine in machines if machine.status_name == "Deployed"} == {"ann"}
-    assert all(ip_address(machine.ip_address) in ip_network("10.1.0.0/22") for machine in machines)
+    assert all(ip_address(machine.own_address) in ip_network("10.1.0.0/22") for machine in machines)
 
 
 def test_a_world_is_the_same_each_time_it_is_read(tmp_path: Path, world: SimulatedRegion) -> None:

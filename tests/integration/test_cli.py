@@ -128,7 +128,7 @@ def test_a_deploy_shows_a_line_for_each_milestone_and_its_result(region: Simulat
     machine = region.machine("node01")
     done = run_command("call", "maas_deploy_machine", f"system_id={machine.system_id}", **settings_of(region, url))
     assert done.returncode == 0
-    assert done.stdout == f"node01 is deployed with ubuntu/noble at {machine.ip_address}.\n"
+    assert done.stdout == f"node01 is deployed with ubuntu/noble at {machine.own_address}.\n"
     lines = done.stderr.splitlines()
     assert len(lines) == len(set(lines)) > 2
     assert all(line.startswith("maas_deploy_machine ") for line in lines)

@@ -13,8 +13,9 @@ from maas_simulator.model.costs import COMMANDS, Costs, Workers
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE, Event, EventLog
 from maas_simulator.model.faults import Faults, Hold, Requests
 from maas_simulator.model.images import Images
+from maas_simulator.model.interfaces import configure_interfaces, mac_addresses, release_addresses
 from maas_simulator.model.machines import MANUAL, Machines, Rack, SimulatedMachine
-from maas_simulator.model.networks import RACK, add_default_networks, vlan_of_fabric
+from maas_simulator.model.networks import RACK, add_default_networks
 from maas_simulator.model.oddities import Oddities
 from maas_simulator.model.organisation import add_default_organisation
 from maas_simulator.model.power import Command
@@ -240,24 +241,32 @@ class RegionState:
         return machine.sets[::-1]
 
     def store_networks(self, machine: SimulatedMachine) -> None:
-        """Add fabrics for the machine's NICs on unknown networks."""
-        for fabric in machine.fabrics:
-            vlan_of_fabric(self.tables, fabric)
+        """Store the network that the machine reports."""
+        configure_interfaces(self.tables, machine)
+
+    def owner_of_mac(self, address: str) -> str | None:
+        """Return the hostname of the machine or device that has this MAC address."""
+        for machine in self.machines.values():
+            if address in mac_addresses(self.tables, machine):
+                return machine.hostname
+        devices = self.tables["Device"].values()
+        return next((each["hostname"] for each in devices if address in each["mac_addresses"]), None)
 
     def image_deployed(self, machine: SimulatedMachine) -> None:
         """Record that the machine's image was deployed now."""
         self.images.deployed(f"{machine.osystem}/{machine.distro_series}", machine.architecture)
 
-    def leave_in(self, machine: SimulatedMachine, status: Status) -> None:
+    def leave_in(self, machine: SimulatedMachine, status: Status, *, keeps_address: bool = False) -> None:
         """Change a machine's status at the end of an operation. A machine that nobody uses loses its owner."""
         self.set_status(machine, status)
         if status in (Status.READY, Status.NEW):
-            self.give_back(machine)
+            self.give_back(machine, keeps_address=keeps_address)
 
-    def give_back(self, machine: SimulatedMachine) -> None:
+    def give_back(self, machine: SimulatedMachine, *, keeps_address: bool = False) -> None:
         """Remove the owner, switch the machine off and forget its installation."""
         machine.owner = None
-        machine.addressed = False
+        if not keeps_address:
+            release_addresses(self.tables, machine)
         machine.agent_name = ""
         machine.annotations.clear()
         machine.locked = False
@@ -268,6 +277,7 @@ class RegionState:
     def remove(self, machine: SimulatedMachine) -> None:
         """Delete a machine and end its operation."""
         self.end_run(machine)
+        self.tables.interfaces.pop(machine.system_id, None)
         del self.machines[machine.system_id]
 
     def _last_runtime(self, machine: SimulatedMachine, name: str) -> float | None:

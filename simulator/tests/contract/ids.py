@@ -10,18 +10,23 @@ from typing import Any
 
 from simulator.tests.contract.recording import Answer, Exchange
 
-NODE, EVENT = "node", "event"
+NODE, EVENT, LINK = "node", "event", "links"
 KINDS = dict.fromkeys(("machines", "nodes", "devices", "rackcontrollers", "regioncontrollers"), NODE)
 """Collections whose objects share their ids."""
 
 PARAMETERS = {
     **dict.fromkeys(("after", "before"), EVENT),
-    **dict.fromkeys(("interface", "parents"), "interfaces"),
+    **dict.fromkeys(("interface", "parents", "parent"), "interfaces"),
+    # Apart from those of machines, which are no numbers, only the ids of links are an ``id``.
+    **dict.fromkeys(("link_id", "id"), LINK),
     **{name: f"{name}s" for name in ("vlan", "fabric", "subnet", "space")},
     "block_devices": "blockdevices",
     "partitions": "partition",
 }
 """Parameters whose value is an id."""
+
+_NEAR = 50
+"""The recorded requests name links that exist, or one that is far away."""
 
 _NUMBER = re.compile(r"\b(\w+)=(\d+)\b")
 
@@ -79,14 +84,16 @@ class Ids:
 
     def _in_parameter(self, name: str, theirs: str) -> str:
         kind = PARAMETERS.get(name, name)
-        if kind == EVENT:
-            return self._event(int(theirs))
+        if kind in (EVENT, LINK):
+            return self._nearest(kind, int(theirs))
         return self._ours.get(kind, {}).get(theirs, theirs)
 
-    def _event(self, theirs: int) -> str:
-        """The event's id, or the one at the same distance from the latest known event before it."""
-        known = max((int(each) for each in self._ours[EVENT] if int(each) <= theirs), default=None)
-        return str(theirs if known is None else int(self._ours[EVENT][str(known)]) + theirs - known)
+    def _nearest(self, kind: str, theirs: int) -> str:
+        """The object's id, or the one at the same distance from the latest known object before it."""
+        known = max((int(each) for each in self._ours[kind] if int(each) <= theirs), default=None)
+        if known is None or (kind == LINK and theirs - known > _NEAR):
+            return str(theirs)
+        return str(int(self._ours[kind][str(known)]) + theirs - known)
 
 
 def _pairs(recorded: Any, simulated: Any) -> Iterator[Pair]:
@@ -100,6 +107,10 @@ def _pairs(recorded: Any, simulated: Any) -> Iterator[Pair]:
 
 
 def _member_pairs(key: str, recorded: Any, simulated: Any) -> Iterator[Pair]:
+    if key == "links":
+        yield from (
+            ("links", str(one["id"]), str(other["id"])) for one, other in zip(recorded, simulated, strict=False)
+        )
     if key == "resource_uri" and isinstance(simulated, str):
         yield from _uri_pairs(recorded, simulated)
     elif key.endswith("_result_id") and recorded and simulated:

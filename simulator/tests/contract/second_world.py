@@ -9,6 +9,7 @@ from typing import Any
 from maas_simulator import SimulatedMachine, SimulatedRegion, Status, User
 from maas_simulator.model.events import Event
 from maas_simulator.model.hardware import SIMULATED, Disk, Hardware
+from maas_simulator.model.records import Table
 from maas_simulator.model.scripts import ScriptResult, SetType
 from maas_simulator.model.statuses import ScriptStatus
 from simulator.tests.contract.recording import HERE
@@ -31,6 +32,7 @@ def second_region() -> SimulatedRegion:
     region.settings |= {url.rpartition("=")[2]: value for url, value in seen["gets"].items() if "op=get_config" in url}
     for number, machine in enumerate(seen["gets"]["machines/"], 1):
         region.machines[machine["system_id"]] = _machine(number, machine)
+        region.tables.interfaces[machine["system_id"]] = _interfaces(machine)
     for event in seen["events"]:
         region.log.append(_event(event))
     _add_results(region)
@@ -67,7 +69,7 @@ def _machine(number: int, seen: dict[str, Any]) -> SimulatedMachine:
         hardware=_hardware(),
         power_parameters=world()["gets"]["machines/?op=power_parameters"][seen["system_id"]],
         macs=tuple(nic["mac_address"] for nic in seen["interface_set"]),
-        fabrics=tuple(nic["vlan"]["fabric_id"] if nic["vlan"] else 0 for nic in seen["interface_set"][1:]),
+        fabrics=tuple(nic["vlan"]["fabric_id"] for nic in seen["interface_set"][1:] if nic["vlan"]),
         tag_names=tuple(seen["tag_names"]),
         zone=seen["zone"]["name"],
         pool=seen["pool"]["name"],
@@ -89,6 +91,29 @@ def _hardware() -> Hardware:
     seen = next(each for each in world()["gets"]["machines/"] if each["physicalblockdevice_set"])
     nic = {name: seen["boot_interface"][name] for name in SIMULATED.nic}
     return Hardware(seen["hardware_info"], nic, seen["bios_boot_method"], seen["cpu_speed"])
+
+
+def _interfaces(seen: dict[str, Any]) -> Table:
+    same = (
+        *("id", "name", "type", "mac_address", "vendor", "product", "firmware_version", "interface_speed"),
+        *("link_speed", "link_connected", "numa_node", "tags", "params"),
+    )
+    table = Table("Interface")
+    for nic in seen["interface_set"]:
+        links = [
+            {"id": link["id"], "mode": link["mode"], "ip_address": link.get("ip_address"), "created": None}
+            | {"subnet": link["subnet"]["id"] if "subnet" in link else None, "gateway": False}
+            for link in nic["links"]
+        ]
+        found = [each | {"subnet": each["subnet"]["id"]} for each in nic["discovered"] or ()]
+        table.add(
+            **{name: nic[name] for name in same},
+            vlan=nic["vlan"] and nic["vlan"]["id"],
+            parents=[],
+            links=links,
+            discovered=found[0] if found else None,
+        )
+    return table
 
 
 def _addresses(links: list[dict[str, Any]] | None) -> list[str]:

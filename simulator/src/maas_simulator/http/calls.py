@@ -111,6 +111,8 @@ class Endpoint:
     """Whether credentials are ignored."""
     restricted: bool = False
     """Whether only superusers may call it."""
+    slashes: bool = False
+    """Whether its variable parts may have slashes, as a CIDR has."""
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -125,7 +127,7 @@ class Endpoint:
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The regular expression for paths of this endpoint, with a group for every variable part."""
-        return re.compile(_VARIABLE.sub("([^/]+)", self.path))
+        return re.compile(_VARIABLE.sub("(.+)" if self.slashes else "([^/]+)", self.path))
 
 
 _VARIABLE = re.compile(r"\{(\w+)\}")

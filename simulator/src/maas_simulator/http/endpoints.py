@@ -5,7 +5,10 @@ from dataclasses import replace
 
 from maas_simulator.http import (
     account_routes,
+    address_resources,
+    dns_resources,
     image_routes,
+    interface_resources,
     machine_edits,
     machine_routes,
     network_resources,
@@ -18,7 +21,7 @@ from maas_simulator.http import (
     tag_resources,
 )
 from maas_simulator.http.calls import Endpoint
-from maas_simulator.http.empty_collections import EMPTY, none
+from maas_simulator.http.empty_collections import EMPTY
 from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import ONLY_CHECKED, UNSIMULATED, unsimulated_handlers
 from maas_simulator.operations.rules import RULES
@@ -29,12 +32,17 @@ RESOURCES = (
     organisation_resources.ZONES,
     organisation_resources.POOLS,
     tag_resources.TAGS,
-    organisation_resources.DOMAINS,
+    dns_resources.DOMAINS,
+    dns_resources.NAMES,
+    dns_resources.RECORDS,
     network_resources.FABRICS,
     network_resources.VLANS,
+    network_resources.VLANS_OF_FABRIC,
     network_resources.SUBNETS,
     network_resources.SPACES,
-    network_resources.RANGES,
+    address_resources.RANGES,
+    address_resources.ROUTES,
+    address_resources.RESERVED,
     account_routes.SSH_KEYS,
     account_routes.SSL_KEYS,
     node_resources.DEVICES,
@@ -109,6 +117,7 @@ SIMULATED = (
             ("POST", "power_off"): machine_routes.power_off,
             **{("POST", name): Operation(rule) for name, rule in RULES.items() if name != "power_off"},
             **ONLY_CHECKED,
+            **interface_resources.MACHINE_OPERATIONS,
         },
     ),
     Endpoint(
@@ -129,8 +138,7 @@ SIMULATED = (
             ("DELETE", None): machine_routes.delete,
         },
     ),
-    Endpoint("Interfaces", "nodes/{system_id}/interfaces/", {("GET", None): machine_routes.interfaces}),
-    Endpoint("Interface", "nodes/{system_id}/interfaces/{id}/", {("GET", None): machine_routes.interface}),
+    *interface_resources.ENDPOINTS,
     Endpoint("BlockDevices", "nodes/{system_id}/blockdevices/", {("GET", None): machine_routes.blockdevices}),
     Endpoint("BlockDevice", "nodes/{system_id}/blockdevices/{id}/", {("GET", None): machine_routes.blockdevice}),
     Endpoint("NodeScriptResults", "nodes/{system_id}/results/", {("GET", None): result_routes.results}),
@@ -148,7 +156,15 @@ SIMULATED = (
     Endpoint("InstallationResults", "installation-results/", {("GET", None): result_routes.all_results}),
     Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
     *(endpoint for resource in RESOURCES for endpoint in resource.endpoints()),
-    Endpoint("Vlans", "fabrics/{fabric_id}/vlans/", {("GET", None): network_resources.fabric_vlans}),
+    Endpoint(
+        "IPAddresses",
+        "ipaddresses/",
+        {
+            ("GET", None): address_resources.list_reserved,
+            ("POST", "reserve"): address_resources.reserve_ip,
+            ("POST", "release"): address_resources.release_ip,
+        },
+    ),
     Endpoint("Networks", "networks/", {("GET", None): network_resources.networks}),
     Endpoint("Network", "networks/{name}/", {("GET", None): network_resources.network}),
     Endpoint(
@@ -171,7 +187,6 @@ SIMULATED = (
     *region_resources.LICENSE_KEYS,
     *node_resources.CONTROLLERS,
     *EMPTY,
-    *(Endpoint(name, f"{name}/", {("GET", None): none}) for name in ("ipaddresses", "static-routes")),
 )
 
 

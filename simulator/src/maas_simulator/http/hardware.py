@@ -1,14 +1,12 @@
-"""A machine's hardware as JSON: NICs, disks and processors."""
+"""A machine's hardware as JSON: disks and processors."""
 
 import uuid
 from collections.abc import Iterator
 
-from maas_simulator.http.network_views import subnet_json, vlan_json
 from maas_simulator.model.hardware import UEFI, Disk
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.networks import API, vlan_of_fabric
+from maas_simulator.model.networks import API
 from maas_simulator.model.scripts import JSON
-from maas_simulator.state import RegionState
 
 HARDWARE = [
     "system_vendor",
@@ -41,11 +39,6 @@ _PARTITIONS = {"efi": (1, "fat32", "efi", "/boot/efi"), "root": (2, "ext4", "roo
 """The number, filesystem, label and mount point of the partitions of MAAS's flat layout."""
 
 
-def interfaces_json(region: RegionState, machine: SimulatedMachine) -> list[JSON]:
-    """All NICs of a machine."""
-    return [_interface(region, machine, index) for index in range(len(machine.mac_addresses))]
-
-
 def disks_json(machine: SimulatedMachine) -> list[JSON]:
     """All disks of a machine that MAAS knows."""
     return [_disk(machine, index) for index in range(len(machine.disks))] if machine.known else []
@@ -69,55 +62,6 @@ def hardware_json(machine: SimulatedMachine) -> JSON:
         "hardware_uuid": _uuid(machine, "hardware") if known else None,
         "numanode_set": [{"index": 0, "memory": memory, "cores": list(range(cores)), "hugepages_set": []}],
     }
-
-
-def _interface(region: RegionState, machine: SimulatedMachine, index: int) -> JSON:
-    """A NIC of a machine. The machine boots from the first; each other NIC is alone in its fabric."""
-    number, known = machine.number * 10 + index, machine.known
-    return {
-        "id": number,
-        "system_id": machine.system_id,
-        "name": f"eno{index + 1}" if known else f"eth{index}",
-        "type": "physical",
-        "mac_address": machine.mac_addresses[index],
-        **(machine.hardware.nic if known else dict.fromkeys(machine.hardware.nic)),
-        "interface_speed": machine.hardware.link_speed if known else 0,
-        "link_speed": machine.hardware.link_speed if known else 0,
-        "link_connected": True,
-        "enabled": True,
-        "effective_mtu": 1500,
-        "sriov_max_vf": 0,
-        "numa_node": 0,
-        "tags": [],
-        "params": {},
-        "parents": [],
-        "children": [],
-        **_connection(region, machine, index, number),
-        "resource_uri": f"{API}/nodes/{machine.system_id}/interfaces/{number}/",
-    }
-
-
-def _connection(region: RegionState, machine: SimulatedMachine, index: int, number: int) -> JSON:
-    """The connection of a NIC, known after commissioning."""
-    if not machine.known:
-        boots = index == 0 and machine.booted
-        vlan = vlan_json(region, region.tables["VLAN"][region.tables["Subnet"][machine.subnet]["vlan"]])
-        return {"vlan": vlan if boots else None, "links": [], "discovered": None}
-    if index > 0:
-        vlan = vlan_of_fabric(region.tables, machine.fabrics[index - 1])
-        links = [{"id": number, "mode": "link_up"}] if machine.linked else []
-        return {"vlan": vlan_json(region, vlan), "links": links, "discovered": None}
-    subnet = subnet_json(region, region.tables["Subnet"][machine.subnet])
-    discovered = [{"subnet": subnet, "ip_address": machine.discovered_address}]
-    return {"vlan": subnet["vlan"], "links": _links(machine, number, subnet), "discovered": discovered}
-
-
-def _links(machine: SimulatedMachine, number: int, subnet: JSON) -> list[JSON]:
-    """The address assignment of the boot NIC."""
-    if not machine.linked:
-        return []
-    link: JSON = {"id": number, "mode": "auto", "subnet": subnet}
-    return [link | {"ip_address": machine.ip_address} if machine.addressed else link]
 
 
 def _disk(machine: SimulatedMachine, index: int) -> JSON:

@@ -141,15 +141,14 @@ def _check_unique(cleaning: Cleaning, region: RegionState, machine: SimulatedMac
 
 def _check_addresses(cleaning: Cleaning, region: RegionState) -> None:
     given = [value for value in cleaning.given.get("mac_addresses", ()) if value.strip()]
-    owners = {address: other.hostname for other in region.machines.values() for address in other.mac_addresses}
     for value in given:
         try:
             address = mac_address(cleaning.tables, value)
         except Invalid as wrong:
             cleaning.add_error("mac_addresses", *wrong.args)
             continue
-        if address in owners:
-            cleaning.add_error("mac_addresses", f"MAC address {address} already in use on {owners[address]}.")
+        if (owner := region.owner_of_mac(address)) is not None:
+            cleaning.add_error("mac_addresses", f"MAC address {address} already in use on {owner}.")
     cleaning.values["mac_addresses"] = tuple(given)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.http.hardware import disks_json, interfaces_json
+from maas_simulator.http.hardware import disks_json
 from maas_simulator.http.render import machine_json
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.power_types import power_json
@@ -19,7 +20,7 @@ from maas_simulator.operations.rules import RULES, Rule
 
 @dataclass(frozen=True)
 class Operation:
-    """The handler of an operation on one machine."""
+    """The handler of an operation on one machine. It does not show the addresses yet that the operation assigned."""
 
     rule: Rule
 
@@ -27,17 +28,25 @@ class Operation:
         """Carry out the operation and return the machine."""
         machine = call.machine()
         call.check_permission(self.rule.permission, machine)
-        before = machine_json(call.region, machine)
+        before: dict[str, Any] = machine_json(call.region, machine)
         try:
             self.rule.carry_out(call.region, machine, call.user.username, call.form)
         except Refusal as refusal:
             # Only power failures have these statuses, and MAAS stores the change first.
             raise refusal.after_commit() if refusal.status in (500, 503) else refusal from None
         call.region.play()
-        after = machine_json(call.region, machine)
+        after: dict[str, Any] = machine_json(call.region, machine)
         if machine.status is Status.READY:
             return Answer(after)
+        for nic in after["interface_set"]:
+            _hide_new(nic["links"], before["ip_addresses"])
         return Answer(after | {field: before[field] for field in self.rule.keeps})
+
+
+def _hide_new(links: list[JSON], addresses: list[str]) -> None:
+    for link in links:
+        if link.get("ip_address") not in addresses:
+            link.pop("ip_address", None)
 
 
 def read(call: Call) -> Answer:
@@ -67,19 +76,9 @@ def all_power_parameters(call: Call) -> Answer:
     return Answer({name: power_json(machine) for name, machine in every if asked is None or name in asked})
 
 
-def interfaces(call: Call) -> Answer:
-    """The NICs of a machine."""
-    return Answer(interfaces_json(call.region, call.machine()))
-
-
 def blockdevices(call: Call) -> Answer:
     """The disks of a machine."""
     return Answer(_disks(call))
-
-
-def interface(call: Call) -> Answer:
-    """One NIC of a machine, by id."""
-    return _one("Interface", call, interfaces_json(call.region, call.machine()))
 
 
 def blockdevice(call: Call) -> Answer:

@@ -1,5 +1,8 @@
-"""The network resources of the API: fabrics, VLANs, subnets, spaces, ranges of addresses and static routes."""
+"""The network resources of the API: fabrics, VLANs, subnets and spaces."""
 
+import json
+import re
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Final
 
@@ -12,42 +15,94 @@ from maas_simulator.http.network_views import (
     vlan_json,
     vlans_of,
 )
-from maas_simulator.http.resources import Resource, by_id_or_name, refuse_default
-from maas_simulator.http.subnet_addresses import statistics
+from maas_simulator.http.resources import Resource, refuse_default
+from maas_simulator.http.subnet_addresses import (
+    list_addresses,
+    reserved_ranges,
+    statistics,
+    unreserved_ranges,
+)
 from maas_simulator.model.fields import (
+    NO_CHOICE,
     WHOLE_FORM,
+    Check,
     Cleaning,
     Field,
     RecordForm,
     address,
     boolean,
-    choice,
     cidr,
-    find,
     listed,
     reference,
+    specified,
     text,
     whole,
 )
+from maas_simulator.model.forms import last
+from maas_simulator.model.interfaces import VLAN, interfaces, stored_interfaces
 from maas_simulator.model.networks import API, add_vlan
-from maas_simulator.model.records import Record, Table
+from maas_simulator.model.records import Record, Table, Tables
 from maas_simulator.model.refusals import Refusal, not_found
 from maas_simulator.model.scripts import JSON
+from maas_simulator.model.specifiers import matching
 from maas_simulator.state import RegionState
 
 NAME: Final = text(256, r"[\w -]+")
 MOST_VID: Final = 4094
 
 
-def _check_fabric(cleaning: Cleaning) -> None:
-    name = cleaning.values["name"] or ""
-    if name.startswith("fabric-") and (cleaning.old is None or cleaning.old["name"] != name):
-        cleaning.add_error("name", "Reserved fabric name.")
+def by_specifier(call: Call, table: Table, name: str) -> Record | None:
+    """Find the only object that a specifier names."""
+    found = matching(call.region.tables, table.kind, name)
+    if len(found) > 1:
+        raise Refusal(500, f"Got more than one {table.kind.lower()}.")
+    return found[0] if found else None
+
+
+def _not_reserved(kind: str) -> Check:
+    """Reject a name such as ``fabric-9``, which MAAS gives to objects that have none."""
+
+    def check(cleaning: Cleaning) -> None:
+        name = cleaning.values["name"] or ""
+        if re.fullmatch(rf"{kind}-\d+", name) and (cleaning.old is None or cleaning.old["name"] != name):
+            cleaning.add_error("name", f"Reserved {kind} name.")
+
+    return check
+
+
+def _name_space(_call: Call, space: Record) -> None:
+    space["name"] = space["name"] or f"space-{space['id']}"
 
 
 def _add_untagged_vlan(call: Call, fabric: Record) -> None:
     fabric["name"] = fabric["name"] or f"fabric-{fabric['id']}"
     add_vlan(call.region.tables, fabric=fabric["id"])
+
+
+def _delete_fabric(call: Call, fabric: Record) -> None:
+    refuse_default("fabric", lambda fabric: fabric["id"] == 0)(call, fabric)
+    tables = call.region.tables
+    vlans = {vlan["id"] for vlan in tables["VLAN"].where(fabric=fabric["id"])}
+    subnets = [subnet["cidr"] for subnet in tables["Subnet"].values() if subnet["vlan"] in vlans]
+    if subnets:
+        raise Refusal(400, f"Can't delete fabric; the following subnets are still present: {', '.join(subnets)}")
+    connected = [
+        f"{nic['name']} ({nic['type']}) on {machine.hostname}"
+        for machine in call.region.machines.values()
+        for nic in interfaces(tables, machine).values()
+        if nic["vlan"] in vlans
+    ]
+    if connected:
+        words = "Can't delete fabric; the following interfaces are still connected"
+        raise Refusal(400, f"{words}: {', '.join(sorted(connected))}")
+    for vlan in vlans:
+        _end_relays(tables, vlan)
+    tables["VLAN"].delete_where(fabric=fabric["id"])
+
+
+def _end_relays(tables: Tables, vlan: int) -> None:
+    for other in tables["VLAN"].where(relay_vlan=vlan):
+        other["relay_vlan"] = None
 
 
 FABRICS: Final = Resource(
@@ -62,11 +117,11 @@ FABRICS: Final = Resource(
             Field("description", text(), default=""),
             Field("class_type", text(256), default=None),
         ),
-        _check_fabric,
+        _not_reserved("fabric"),
     ),
-    find=by_id_or_name,
+    find=by_specifier,
     after_create=_add_untagged_vlan,
-    before_delete=refuse_default("fabric", lambda fabric: fabric["id"] == 0),
+    before_delete=_delete_fabric,
 )
 
 
@@ -75,73 +130,131 @@ def _vid_in_range(vid: int | None) -> str | None:
 
 
 def _check_vlan(cleaning: Cleaning) -> None:
-    values, tables = cleaning.values, cleaning.tables
-    if values.get("dhcp_on") and not any(
-        tables["IPRange"].where(subnet=subnet["id"], type="dynamic")
-        for subnet in (tables["Subnet"].where(vlan=cleaning.old["id"]) if cleaning.old else ())
-    ):
+    values, tables, old = cleaning.values, cleaning.tables, cleaning.old
+    values["name"] = values["name"] or ("untagged" if values["vid"] == 0 else str(values["vid"]))
+    if old and values["relay_vlan"] == old["id"]:
+        cleaning.add_error("relay_vlan", NO_CHOICE)
+    if not values["dhcp_on"] or (old and old["dhcp_on"]):
+        return
+    subnets = tables["Subnet"].where(vlan=old["id"]) if old else []
+    if not any(tables["IPRange"].where(subnet=subnet["id"], type="dynamic") for subnet in subnets):
         cleaning.add_error("dhcp_on", "dhcp can only be turned on when a dynamic IP range is defined.")
+    elif not values["primary_rack"]:
+        cleaning.add_error("dhcp_on", "dhcp can only be turned on when a primary rack controller is set.")
 
 
-def _vlan_fields(*, is_new: bool) -> tuple[Field, ...]:
-    return (
-        Field("name", NAME, default="untagged"),
-        Field("description", text()),
-        Field("vid", whole(), required=is_new, default=0, also=_vid_in_range),
-        Field("mtu", whole(552, 65535), default=1500),
-        Field("dhcp_on", boolean, default=False),
-        Field("space", reference("Space"), default=None),
-        Field("primary_rack", text(), default=None),
-        Field("secondary_rack", text(), default=None),
-        Field("relay_vlan", reference("VLAN"), default=None),
-    )
+def _check_vid(call: Call, values: Record, old: Record | None) -> None:
+    """Reject a VID that the fabric has. MAAS notices only when it stores the VLAN, and leaves out the charset."""
+    fabric = old["fabric"] if old else values["fabric"]
+    if any(vlan is not old for vlan in call.region.tables["VLAN"].where(fabric=fabric, vid=values["vid"])):
+        words = "A VLAN with the specified VID already exists in the destination fabric."
+        raise Refusal(400, json.dumps({WHOLE_FORM: [words]}), "application/json")
 
 
-def _check_tagged(call: Call, vlan: Record) -> None:
-    del call
-    if vlan["vid"] == 0:
+def _delete_vlan(call: Call, vlan: Record) -> None:
+    """Reject the deletion of a fabric's default VLAN; move what is on another one there."""
+    tables = call.region.tables
+    default = tables["VLAN"].where(fabric=vlan["fabric"])[0]
+    if vlan is default:
         raise Refusal(400, "This VLAN is the default VLAN in the fabric, it cannot be deleted.")
+    _end_relays(tables, vlan["id"])
+    for nics in tables.interfaces.values():
+        for nic in nics.where(vlan=vlan["id"]):
+            nic["vlan"] = default["id"]
+            if nic["type"] == VLAN:
+                del nics[nic["id"]]
+    for subnet in tables["Subnet"].where(vlan=vlan["id"]):
+        subnet["vlan"] = default["id"]
 
 
-NEW_VLAN: Final = RecordForm("VLAN", _vlan_fields(is_new=True), _check_vlan)
+def _find_in_fabric(call: Call, table: Table, vid: str) -> Record | None:
+    fabric = FABRICS.find(call, call.region.tables["Fabric"], call.parts[0])
+    if fabric is None:
+        raise not_found("Fabric")
+    if vid.isdecimal() and int(vid) > MOST_VID:
+        raise Refusal(400, "VLAN tag (VID) out of range (0-4094; 0 for untagged.)")
+    inside = table.where(fabric=fabric["id"])
+    return next((vlan for vlan in inside if vid in (str(vlan["vid"]), vlan["name"])), None)
+
+
+def _vlans_of_fabric(call: Call) -> Answer:
+    fabric = _fabric(call)
+    return Answer([vlan_json(call.region, vlan) for vlan in vlans_of(call.region, fabric=fabric["id"])])
+
+
+def _fabric(call: Call) -> Record:
+    return FABRICS.get(call)
+
+
 VLANS: Final = Resource(
     "VLAN",
     "",
     "vlans/{id}/",
     vlan_json,
-    form=RecordForm("VLAN", _vlan_fields(is_new=False), _check_vlan),
-    before_delete=_check_tagged,
+    form=RecordForm(
+        "VLAN",
+        (
+            Field("name", NAME),
+            Field("description", text()),
+            Field("vid", whole(), required=True, default=None, also=_vid_in_range),
+            Field("mtu", whole(552, 65535), default=1500),
+            Field("dhcp_on", boolean, default=False),
+            Field("space", specified("Space"), default=None),
+            Field("primary_rack", text(), default=None),
+            Field("secondary_rack", text(), default=None),
+            Field("relay_vlan", reference("VLAN"), default=None),
+        ),
+        _check_vlan,
+    ),
+    before_store=_check_vid,
+    before_delete=_delete_vlan,
+)
+VLANS_OF_FABRIC: Final = replace(
+    VLANS,
+    name="VLANOfFabric",
+    many="fabrics/{fabric_id}/vlans/",
+    one="fabrics/{fabric_id}/vlans/{vid}/",
+    find=_find_in_fabric,
+    from_call=lambda call: {"fabric": _fabric(call)["id"]},
+    more_many={("GET", None): _vlans_of_fabric},
 )
 
 
-def _fabric(call: Call) -> Record:
-    found = find(call.region.tables["Fabric"], call.parts[0])
-    if found is None:
-        raise not_found("Fabric")
-    return found
-
-
-def fabric_vlans(call: Call) -> Answer:
-    """The VLANs of a fabric."""
-    return Answer([vlan_json(call.region, vlan) for vlan in vlans_of(call.region, fabric=_fabric(call)["id"])])
-
-
-def _find_subnet(_call: Call, table: Table, name: str) -> Record | None:
-    """Find a subnet by id, name, ``name:``, ``cidr:`` or CIDR."""
-    named = table.named(name.removeprefix("name:")) or table.named(name.removeprefix("cidr:"), "cidr")
-    return find(table, name) or named
-
-
 def _check_subnet(cleaning: Cleaning) -> None:
-    values, others = cleaning.values, cleaning.tables["Subnet"].values()
-    if "cidr" in cleaning.errors or values["cidr"] is None:
+    values, tables = cleaning.values, cleaning.tables
+    if {"vid", "fabric"} & cleaning.given.keys() and "vlan" not in cleaning.given:
+        vid, fabric = last(cleaning.given, "vid") or "0", last(cleaning.given, "fabric") or "0"
+        found = [vlan for vlan in matching(tables, "VLAN", f"vid:{vid}") if str(vlan["fabric"]) == fabric]
+        if not found:
+            where = f"fabric {fabric}" if "fabric" in cleaning.given else "default fabric"
+            cleaning.add_error("vid", f"No VLAN with vid {vid} in {where}.")
+        values["vlan"] = found[0]["id"] if found else None
+    if values["cidr"] is None:
         return
     network = ip_network(values["cidr"])
-    if any(row is not cleaning.old and network.overlaps(ip_network(row["cidr"])) for row in others):
+    if any(row is not cleaning.old and network.overlaps(ip_network(row["cidr"])) for row in tables["Subnet"].values()):
         cleaning.add_error(WHOLE_FORM, f"Subnet {network} would overlap with existing subnets.")
     values["name"] = values["name"] or values["cidr"]
     if values["gateway_ip"] and ip_address(values["gateway_ip"]) not in network:
         cleaning.add_error("gateway_ip", "Gateway IP must be within CIDR range.")
+
+
+def _delete_subnet(call: Call, subnet: Record) -> None:
+    tables, number = call.region.tables, subnet["id"]
+    if tables["VLAN"][subnet["vlan"]]["dhcp_on"] and tables["IPRange"].where(subnet=number, type="dynamic"):
+        words = "Cannot delete a subnet that is actively servicing a dynamic IP range."
+        raise Refusal(400, f"{words} (Delete the dynamic range or disable DHCP first.)")
+    for kind, field in (
+        *((kind, "subnet") for kind in ("IPRange", "ReservedIP", "StaticIPAddress")),
+        *(("StaticRoute", field) for field in ("source", "destination")),
+    ):
+        tables[kind].delete_where(**{field: number})
+    for machine in call.region.machines.values():
+        if machine.subnet == number or machine.system_id in tables.interfaces:
+            for nic in stored_interfaces(tables, machine).values():
+                nic["links"] = [link for link in nic["links"] if link["subnet"] != number]
+                if nic["discovered"] and nic["discovered"]["subnet"] == number:
+                    nic["discovered"] = None
 
 
 def _subnet(call: Call) -> Record:
@@ -161,16 +274,23 @@ SUBNETS: Final = Resource(
             Field("vlan", reference("VLAN"), default=5001),
             Field("cidr", cidr, required=True, default=None, unique=True),
             Field("gateway_ip", address, default=None),
-            Field("dns_servers", listed, default=[]),
+            Field("dns_servers", listed, default=[], several=True),
             Field("rdns_mode", whole(0, 2), default=2),
             *(Field(name, boolean, default=True) for name in ("allow_dns", "allow_proxy", "managed")),
             Field("active_discovery", boolean, default=False),
-            Field("disabled_boot_architectures", listed, default=[]),
+            Field("disabled_boot_architectures", listed, default=[], several=True),
         ),
         _check_subnet,
     ),
-    find=_find_subnet,
-    more_one={("GET", "statistics"): lambda call: statistics(call, _subnet(call))},
+    find=by_specifier,
+    slashes=True,
+    before_delete=_delete_subnet,
+    more_one={
+        ("GET", "statistics"): lambda call: statistics(call, _subnet(call)),
+        ("GET", "ip_addresses"): lambda call: list_addresses(call, _subnet(call)),
+        ("GET", "reserved_ip_ranges"): lambda call: reserved_ranges(call, _subnet(call)),
+        ("GET", "unreserved_ip_ranges"): lambda call: unreserved_ranges(call, _subnet(call)),
+    },
 )
 
 NO_SPACE_RECORD: Final[Record] = {
@@ -180,14 +300,21 @@ NO_SPACE_RECORD: Final[Record] = {
 }
 
 
-def _find_space(_call: Call, table: Table, name: str) -> Record | None:
-    return NO_SPACE_RECORD if name in (NO_SPACE, "-1") else find(table, name) or table.named(name)
+def _find_space(call: Call, table: Table, name: str) -> Record | None:
+    if name in (NO_SPACE, "-1"):
+        return NO_SPACE_RECORD if call.method == "GET" else None
+    return by_specifier(call, table, name)
 
 
-def spaces(call: Call) -> Answer:
+def _spaces(call: Call) -> Answer:
     """All spaces by name, with the one of VLANs that have none."""
     every = sorted([*call.region.tables["Space"].values(), NO_SPACE_RECORD], key=lambda space: str(space["name"]))
     return Answer([space_json(call.region, space) for space in every])
+
+
+def _leave_space(call: Call, space: Record) -> None:
+    for vlan in call.region.tables["VLAN"].where(space=space["id"]):
+        vlan["space"] = None
 
 
 SPACES: Final = Resource(
@@ -195,46 +322,11 @@ SPACES: Final = Resource(
     "spaces/",
     "spaces/{id}/",
     space_json,
-    form=RecordForm("Space", (Field("name", NAME, unique=True), Field("description", text()))),
+    form=RecordForm("Space", (Field("name", NAME, unique=True), Field("description", text())), _not_reserved("space")),
     find=_find_space,
-    more_many={("GET", None): spaces},
-)
-
-
-def _range_json(region: RegionState, record: Record) -> JSON:
-    user = region.users.get(record["user"] or "")
-    return {
-        **record,
-        "subnet": subnet_json(region, region.tables["Subnet"][record["subnet"]]),
-        "user": user and user.as_json(),
-        "resource_uri": f"{API}/ipranges/{record['id']}/",
-    }
-
-
-def _check_range(cleaning: Cleaning) -> None:
-    values = cleaning.values
-    if cleaning.errors:
-        return
-    if int(ip_address(values["end_ip"])) < int(ip_address(values["start_ip"])):
-        cleaning.add_error("end_ip", "End IP address must not be less than Start IP address.")
-
-
-RANGES: Final = Resource(
-    "IPRange",
-    "ipranges/",
-    "ipranges/{id}/",
-    _range_json,
-    form=RecordForm(
-        "IP range",
-        (
-            Field("subnet", reference("Subnet"), required=True),
-            Field("type", choice("dynamic", "reserved"), required=True),
-            Field("start_ip", address, required=True),
-            Field("end_ip", address, required=True),
-            Field("comment", text(255)),
-        ),
-        _check_range,
-    ),
+    after_create=_name_space,
+    before_delete=_leave_space,
+    more_many={("GET", None): _spaces},
 )
 
 
@@ -244,9 +336,8 @@ def networks(call: Call) -> Answer:
 
 
 def network(call: Call) -> Answer:
-    """One subnet in MAAS's older format, by its older name."""
-    number = call.parts[0].removeprefix("subnet-")
-    found = find(call.region.tables["Subnet"], number) if number != call.parts[0] else None
+    """One subnet in MAAS's older format, by its older name or as a subnet."""
+    found = by_specifier(call, call.region.tables["Subnet"], call.parts[0].removeprefix("subnet-"))
     if found is None:
         raise not_found("Subnet")
     return Answer(_network_json(call.region, found))

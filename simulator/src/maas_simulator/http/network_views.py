@@ -1,5 +1,7 @@
 """Networks as JSON: fabrics, VLANs, subnets, spaces, and what refers to them."""
 
+import re
+
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record
 from maas_simulator.model.scripts import JSON
@@ -10,13 +12,13 @@ NO_SPACE = "undefined"
 
 
 def vlan_json(region: RegionState, vlan: Record) -> JSON:
-    """A VLAN, as it is shown alone, and inside interfaces and subnets."""
+    """A VLAN, as it is shown alone, and inside interfaces and subnets. The relay of its relay is left out."""
     shown = ("id", "vid", "mtu", "name", "dhcp_on", "primary_rack", "secondary_rack", "relay_vlan")
     relay = vlan["relay_vlan"]
     return {
         **{name: vlan[name] for name in shown},
         "external_dhcp": None,
-        "relay_vlan": relay and vlan_json(region, region.tables["VLAN"][relay]),
+        "relay_vlan": relay and vlan_json(region, {**region.tables["VLAN"][relay], "relay_vlan": None}),
         "space": space_name(region, vlan),
         "fabric_id": vlan["fabric"],
         "fabric": region.tables["Fabric"][vlan["fabric"]]["name"],
@@ -60,9 +62,14 @@ def space_json(region: RegionState, space: Record) -> JSON:
 
 
 def vlans_of(region: RegionState, **fields: int | None) -> list[Record]:
-    """The VLANs with these values, sorted by fabric and name as in MAAS."""
-    names = region.tables["Fabric"]
-    return sorted(region.tables["VLAN"].where(**fields), key=lambda vlan: (names[vlan["fabric"]]["name"], vlan["name"]))
+    """The VLANs with these values, sorted by fabric and name as in MAAS: ``fabric-2`` comes before ``fabric-10``."""
+    fabrics = region.tables["Fabric"]
+
+    def key(vlan: Record) -> tuple[list[tuple[int, str]], str]:
+        parts = re.findall(r"\d+|\D+", fabrics[vlan["fabric"]]["name"])
+        return [(int(part) if part.isdecimal() else -1, part) for part in parts], vlan["name"]
+
+    return sorted(region.tables["VLAN"].where(**fields), key=key)
 
 
 def space_name(region: RegionState, vlan: Record) -> str:

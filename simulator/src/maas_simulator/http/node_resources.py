@@ -60,7 +60,7 @@ def devices(call: Call) -> Answer:
 
 def is_registered(call: Call) -> Answer:
     """Whether a node has this MAC address."""
-    return Answer(_owner_of(call.region, mandatory(call.query, "mac_address").lower()) is not None)
+    return Answer(call.region.owner_of_mac(mandatory(call.query, "mac_address").lower()) is not None)
 
 
 def list_nodes(call: Call) -> Answer:
@@ -74,13 +74,6 @@ def list_nodes(call: Call) -> Answer:
         if all(name in facts and facts[name] in values for name, values in asked.items()):
             found.append(node)
     return Answer(found)
-
-
-def _owner_of(region: RegionState, address: str) -> str | None:
-    """The hostname of the node with a NIC that has this MAC address."""
-    found = [machine.hostname for machine in region.machines.values() if address in machine.mac_addresses]
-    found += [each["hostname"] for each in region.tables["Device"].values() if address in each["mac_addresses"]]
-    return next(iter(found), None)
 
 
 def _find_device(_call: Call, table: Table, name: str) -> Record | None:
@@ -99,7 +92,7 @@ def _complete_device(call: Call, device: Record) -> None:
     del DEVICES.table(call)[device["id"]]
     for address in addresses:
         try:
-            other = _owner_of(call.region, mac_address(call.region.tables, address))
+            other = call.region.owner_of_mac(mac_address(call.region.tables, address))
         except Invalid as wrong:
             errors.setdefault("mac_addresses", []).extend(wrong.args)
             continue

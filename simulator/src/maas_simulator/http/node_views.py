@@ -1,13 +1,12 @@
 """Devices and controllers as JSON."""
 
-from ipaddress import ip_network
 from typing import Final
 
 from maas_simulator.http.hardware import HARDWARE
 from maas_simulator.http.network_views import subnet_json, vlan_json
 from maas_simulator.http.render import domain_json, zone_json
 from maas_simulator.model.machines import Rack
-from maas_simulator.model.networks import API
+from maas_simulator.model.networks import API, controller_address
 from maas_simulator.model.records import Record
 from maas_simulator.model.scripts import JSON
 from maas_simulator.state import RegionState
@@ -87,7 +86,7 @@ def region_controller_json(region: RegionState, rack: Rack) -> JSON:
         **{f"{name}_status": -1 for name in _TESTED},
         **{f"{name}_status_name": "Unknown" for name in _TESTED},
         "interface_set": [_controller_nic(region, rack, number, subnet) for number, subnet in enumerate(subnets, 1)],
-        "ip_addresses": [_address(subnet) for subnet in subnets],
+        "ip_addresses": [controller_address(subnet["cidr"]) for subnet in subnets],
         "resource_uri": f"{API}/regioncontrollers/{rack.system_id}/",
     }
 
@@ -113,14 +112,10 @@ def nic_json(system_id: str, number: int, name: str, mac_address: str) -> JSON:
 
 def _controller_nic(region: RegionState, rack: Rack, number: int, subnet: Record) -> JSON:
     vlan = region.tables["VLAN"][subnet["vlan"]]
-    link = {"id": number, "mode": "static", "ip_address": _address(subnet), "subnet": subnet_json(region, subnet)}
+    link = {"id": number, "mode": "static", "ip_address": controller_address(subnet["cidr"])}
     return {
         **nic_json(rack.system_id, number, f"eth{number - 1}", f"52:54:00:00:{number - 1:02}:02"),
         "vlan": vlan_json(region, vlan),
-        "links": [link],
+        "links": [{**link, "subnet": subnet_json(region, subnet)}],
         "numa_node": 0,
     }
-
-
-def _address(subnet: Record) -> str:
-    return str(ip_network(subnet["cidr"])[2])

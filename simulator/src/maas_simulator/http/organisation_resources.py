@@ -1,19 +1,19 @@
-"""The resources that machines refer to by name: zones, resource pools and DNS domains."""
+"""The resources that machines refer to by name: zones and resource pools."""
 
 from collections.abc import Callable
 from typing import Final
 
 from maas_simulator.http.calls import Call
-from maas_simulator.http.render import domain_json, pool_json, zone_json
-from maas_simulator.http.resources import Resource, by_name, check_admin, check_superuser, refuse_default
-from maas_simulator.model.fields import Field, RecordForm, boolean, text, whole
+from maas_simulator.http.render import pool_json, zone_json
+from maas_simulator.http.resources import Resource, by_name, check_admin, check_superuser
+from maas_simulator.model.fields import Field, RecordForm, text
 from maas_simulator.model.records import Record
 from maas_simulator.model.refusals import Refusal
 
 NAME: Final = text(256, r"\w([ \w-]*\w)?")
 
 
-def _rename(field: str) -> Callable[[Call, Record, Record], None]:
+def rename_in_machines(field: str) -> Callable[[Call, Record, Record], None]:
     """Change a name in the machines, which store the names of their zone and pool."""
 
     def rename(call: Call, record: Record, before: Record) -> None:
@@ -27,7 +27,7 @@ def _rename(field: str) -> Callable[[Call, Record, Record], None]:
 def _check_zone_deletion(call: Call, zone: Record) -> None:
     if zone["name"] == "default":
         raise Refusal(400, "This zone is the default zone, it cannot be deleted.")
-    _rename("zone")(call, {"name": "default"}, zone)
+    rename_in_machines("zone")(call, {"name": "default"}, zone)
     for device in call.region.tables["Device"].where(zone=zone["id"]):
         device["zone"] = call.region.tables["Zone"].get_named("default")["id"]
 
@@ -47,7 +47,7 @@ ZONES: Final = Resource(
     form=RecordForm("Physical zone", (Field("name", NAME, required=True, unique=True), Field("description", text()))),
     find=by_name,
     order=lambda zone: zone["name"],
-    after_update=_rename("zone"),
+    after_update=rename_in_machines("zone"),
     before_delete=_check_zone_deletion,
     may_call=check_admin,
     deletes_unknown=True,
@@ -59,24 +59,7 @@ POOLS: Final = Resource(
     pool_json,
     form=RecordForm("Resource pool", (Field("name", NAME, required=True, unique=True), Field("description", text()))),
     order=lambda pool: pool["name"],
-    after_update=_rename("pool"),
+    after_update=rename_in_machines("pool"),
     before_delete=_check_pool_deletion,
     may_create=check_superuser,
-)
-
-
-DOMAINS: Final = Resource(
-    "Domain",
-    "domains/",
-    "domains/{id}/",
-    domain_json,
-    form=RecordForm(
-        "Domain",
-        (
-            Field("name", text(255), required=True, unique=True),
-            Field("authoritative", boolean, default=True),
-            Field("ttl", whole(), default=None),
-        ),
-    ),
-    before_delete=refuse_default("domain", lambda domain: domain["id"] == 0),
 )

@@ -11,6 +11,7 @@ from maas_simulator.model.config import READERS
 from maas_simulator.model.events import LEVELS, Event
 from maas_simulator.model.fields import MAC_ADDRESS, Invalid
 from maas_simulator.model.forms import Form, integer, last, mandatory
+from maas_simulator.model.interfaces import mac_addresses
 from maas_simulator.model.networks import API
 from maas_simulator.model.refusals import PLAIN, Refusal, invalid
 
@@ -131,6 +132,7 @@ def _is_selected(call: Call, system_id: str) -> bool:
         return False
     fields = {"id": system_id, "hostname": machine.hostname, "zone": machine.zone, "pool": machine.pool}
     fields |= {"agent_name": machine.agent_name, "domain": "maas"}
-    if "mac_address" in call.query and not set(machine.mac_addresses) & set(call.query["mac_address"]):
+    own = mac_addresses(call.region.tables, machine)
+    if "mac_address" in call.query and set(own).isdisjoint(call.query["mac_address"]):
         return False
     return all(value in call.query[name] for name, value in fields.items() if name in call.query)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
-from maas_simulator.http.hardware import disks_json, hardware_json, interfaces_json
+from maas_simulator.http.hardware import disks_json, hardware_json
+from maas_simulator.http.interface_views import network_json
 from maas_simulator.model.built_in_scripts import BUILT_IN, script_of
 from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.machines import SimulatedMachine
@@ -26,16 +27,14 @@ TEST_KINDS: Mapping[str, Callable[[Record], bool]] = {
 
 def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
     """The machine in full."""
-    interfaces = interfaces_json(region, machine)
     disks = disks_json(machine)
     return {
         **_identity(region, machine),
-        **_state(region, machine),
+        **_state(machine),
+        **network_json(region, machine),
         **_scripts(region, machine),
         **hardware_json(machine),
         **_never_set(),
-        "boot_interface": interfaces[0],
-        "interface_set": interfaces,
         "boot_disk": disks[0] if disks else None,
         "blockdevice_set": disks,
         "physicalblockdevice_set": disks,
@@ -63,12 +62,15 @@ def tag_json(region: RegionState, tag: Record) -> JSON:
 
 
 def domain_json(region: RegionState, domain: Record) -> JSON:
-    """A DNS domain."""
-    del region
+    """A DNS domain. MAAS counts only records that do not belong to machines."""
+    tables = region.tables
+    names = [name["id"] for name in tables["DNSResource"].where(domain=domain["id"])]
+    kinds = ("StaticIPAddress", "DNSData")
+    records = [each for kind in kinds for each in tables[kind].values() if each["dnsresource"] in names]
     return {
         **domain,
-        "is_default": domain["id"] == 0,
-        "resource_record_count": 0,
+        "is_default": domain.get("is_default", domain["id"] == 0),
+        "resource_record_count": len(records),
         "resource_uri": f"{API}/domains/{domain['id']}/",
     }
 
@@ -94,9 +96,7 @@ def _identity(region: RegionState, machine: SimulatedMachine) -> JSON:
     }
 
 
-def _state(region: RegionState, machine: SimulatedMachine) -> JSON:
-    linked = machine.known and machine.linked
-    gateway = region.tables["Subnet"][machine.subnet]["gateway_ip"] if linked else None
+def _state(machine: SimulatedMachine) -> JSON:
     return {
         "status": int(machine.status),
         "status_name": machine.status_name,
@@ -117,11 +117,6 @@ def _state(region: RegionState, machine: SimulatedMachine) -> JSON:
         "enable_hw_sync": machine.enable_hw_sync,
         **_sync(machine),
         "enable_kernel_crash_dump": machine.enable_kernel_crash_dump,
-        "ip_addresses": [machine.ip_address] if machine.known else [],
-        "default_gateways": {
-            "ipv4": {"gateway_ip": gateway, "link_id": None},
-            "ipv6": {"gateway_ip": None, "link_id": None},
-        },
     }
 
 

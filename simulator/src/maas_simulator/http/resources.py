@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
 from maas_simulator.model.fields import RecordForm, find
+from maas_simulator.model.forms import Form
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import Refusal, forbidden, not_found
@@ -91,6 +92,12 @@ class Resource:
     one: str
     view: View
     form: RecordForm = NO_FORM
+    given: Callable[[Call], Form] = lambda call: call.form
+    """The parameters for the form."""
+    from_call: Callable[[Call], Record] = lambda _call: {}
+    """The stored fields of a new object that are not in the form."""
+    before_store: Callable[[Call, Record, Record | None], None] = lambda _call, _values, _old: None
+    """Raises a ``Refusal`` if the values cannot be stored; gets the object as it is, if it is changed."""
     find: Callable[[Call, Table, str], Record | None] = by_id
     order: Callable[[Record], Any] = lambda record: record["id"]
     shown: Callable[[Call, Record], bool] = lambda _call, _record: True
@@ -112,7 +119,10 @@ class Resource:
     """Whether only superusers may call it at all."""
     deletes_unknown: bool = False
     """Whether deleting an unknown object succeeds."""
-    superuser_reads: bool = False
+    name: str = ""
+    """The name of the endpoints, if it is not that of the kind."""
+    slashes: bool = False
+    """Whether the name of an object in a path may have slashes."""
     more_many: Handlers = field(default_factory=dict)
     more_one: Handlers = field(default_factory=dict)
 
@@ -126,9 +136,10 @@ class Resource:
             one["PUT", None] = self.update
         if self.before_delete is not not_deletable:
             one["DELETE", None] = self.delete
+        name, restricted = self.name or self.kind, self.restricted
         if self.many:
-            yield Endpoint(f"{self.kind}s", self.many, {**many, **self.more_many}, restricted=self.restricted)
-        yield Endpoint(self.kind, self.one, {**one, **self.more_one}, restricted=self.restricted)
+            yield Endpoint(f"{name}s", self.many, {**many, **self.more_many}, restricted=restricted)
+        yield Endpoint(name, self.one, {**one, **self.more_one}, restricted=restricted, slashes=self.slashes)
 
     def table(self, call: Call) -> Table:
         """The objects."""
@@ -161,7 +172,9 @@ class Resource:
         """Create an object."""
         self.may_create(call)
         table = self.table(call)
-        record = table.add(**self.form.clean(call.region.tables, call.form, table))
+        values = {**self.form.clean(call.region.tables, self.given(call), table), **self.from_call(call)}
+        self.before_store(call, values, None)
+        record = table.add(**values)
         self.after_create(call, record)
         return Answer(self.view(call.region, record), status=self.created)
 
@@ -169,7 +182,9 @@ class Resource:
         """Change an object."""
         record = self.get_to_change(call)
         before = dict(record)
-        record.update(self.form.clean(call.region.tables, call.form, self.table(call), record))
+        values = self.form.clean(call.region.tables, self.given(call), self.table(call), record)
+        self.before_store(call, values, record)
+        record.update(values)
         self.after_update(call, record, before)
         return Answer(self.view(call.region, record))
 

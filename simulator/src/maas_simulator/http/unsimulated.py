@@ -55,14 +55,12 @@ _CHECKS: Final[Mapping[tuple[str, str], tuple[Any, ...]]] = {
     ("GET", "details"): ("view",),
     ("GET", "get_token"): ("admin",),
     ("GET", "get_curtin_config"): ("admin",),
-    ("POST", "clear_default_gateways"): ("admin",),
     ("POST", "mount_special"): ("edit", _FREE, f"Cannot mount {_MOUNT}", ("fstype", "mount_point")),
     ("POST", "unmount_special"): ("edit", _FREE, f"Cannot unmount {_MOUNT}", ("mount_point",)),
     ("POST", "set_storage_layout"): ("admin", _READY, _LAYOUT, ("storage_layout",)),
     ("POST", "restore_default_configuration"): (
         *("admin", _TESTED, f"{_RESTORE} default networking and storage configuration."),
     ),
-    ("POST", "restore_networking_configuration"): ("admin", _TESTED, f"{_RESTORE} networking configuration"),
     ("POST", "restore_storage_configuration"): ("admin", _TESTED, f"{_RESTORE} storage configuration."),
 }
 ONLY_CHECKED: Final[Mapping[tuple[str, str | None], OnlyChecked]] = {
@@ -88,16 +86,7 @@ _CONTROLLER = (
 UNSIMULATED: Final[Mapping[str, str]] = {
     "devices/{system_id}/": "GET:details POST:restore_default_configuration POST:restore_networking_configuration",
     "discovery/": "POST:scan POST:clear POST:clear_by_mac_and_ip",
-    "dnsresourcerecords/": _LISTED,
-    "dnsresourcerecords/{id}/": _WHOLE,
-    "dnsresources/": _LISTED,
-    "dnsresources/{id}/": _WHOLE,
-    "domains/": "POST:set_serial",
-    "domains/{id}/": "POST:set_default",
-    "fabrics/{fabric_id}/vlans/": "POST",
-    "fabrics/{fabric_id}/vlans/{vid}/": _WHOLE,
     "files/": "POST DELETE GET:get GET:get_by_key",
-    "ipaddresses/": "POST:reserve POST:release",
     "license-key/{osystem}/{distro_series}": _WHOLE,
     "license-keys/": _LISTED,
     "maas/": "POST:set_config",
@@ -115,11 +104,6 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     "nodes/{system_id}/blockdevices/{device_id}/partitions/": _LISTED,
     "nodes/{system_id}/devices/": "GET",
     "nodes/{system_id}/devices/{device_id}/": "GET DELETE",
-    "nodes/{system_id}/interfaces/": "POST:create_bond POST:create_bridge POST:create_physical POST:create_vlan",
-    "nodes/{system_id}/interfaces/{id}/": (
-        f"{_EDITED} POST:add_tag POST:remove_tag POST:disconnect POST:link_subnet POST:unlink_subnet "
-        "POST:set_default_gateway"
-    ),
     "nodes/{system_id}/raid/{id}/": _WHOLE,
     "nodes/{system_id}/raids/": _LISTED,
     "nodes/{system_id}/vmfs-datastore/{id}/": _WHOLE,
@@ -130,11 +114,6 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     "rackcontrollers/{system_id}/": f"{_CONTROLLER} GET:list_boot_images POST:import_boot_images",
     "regioncontrollers/": "POST:set_zone",
     "regioncontrollers/{system_id}/": "DELETE GET:details",
-    "reservedips/": _LISTED,
-    "reservedips/{id}/": _WHOLE,
-    "static-routes/": "POST",
-    "static-routes/{id}/": _WHOLE,
-    "subnets/{id}/": "GET:ip_addresses GET:reserved_ip_ranges GET:unreserved_ip_ranges",
 }
 """Unsimulated methods by path relative to the API; ``METHOD:op`` for operations."""
 

@@ -21,6 +21,11 @@ DEFAULT_CLOUD_INIT_EVENT_TYPE = "Node status event"
 FIRST_ID = 501
 
 
+def timestamp(moment: float) -> str:
+    """The format of times in most of the API."""
+    return time.strftime("%a, %d %b. %Y %H:%M:%S", time.gmtime(moment))
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event. ``created`` is in epoch seconds; ``type`` is the display text; ``username`` is the acting user."""
@@ -47,7 +52,7 @@ class Event:
             "hostname": self.hostname,
             "id": self.id,
             "level": self.level,
-            "created": time.strftime("%a, %d %b. %Y %H:%M:%S", time.gmtime(self.created)),
+            "created": timestamp(self.created),
             "type": self.type,
             "description": self.description,
         }

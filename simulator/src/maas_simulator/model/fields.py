@@ -5,7 +5,7 @@ The messages are those of Django, and of MAAS's own validators; each was recorde
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
@@ -13,6 +13,7 @@ from typing import Any, Final
 from maas_simulator.model.forms import Form, is_true, last
 from maas_simulator.model.records import Record, Table, Tables
 from maas_simulator.model.refusals import refused_form
+from maas_simulator.model.specifiers import matching, parse_specifier
 
 REQUIRED: Final = "This field is required."
 NO_CHOICE: Final = "Select a valid choice. That choice is not one of the available choices."
@@ -44,6 +45,8 @@ class Field:
     required: bool = False
     default: Any = ""
     unique: bool = False
+    several: bool = False
+    """Whether all values of a repeated parameter count, as one that is separated by commas."""
     also: Callable[[Any], str | None] | None = None
     label: str = ""
     """The name in messages, if it is not the capitalised name."""
@@ -85,16 +88,20 @@ class RecordForm:
         """
         cleaning = Cleaning(tables, given, old)
         for each in self.fields:
-            self._read(cleaning, each, table)
+            self._read(cleaning, each)
         if self.check is not None:
             self.check(cleaning)
+        if table is not None:
+            self._check_unique(cleaning, table)
         if cleaning.errors:
             raise refused_form(cleaning.errors)
         return cleaning.values
 
-    def _read(self, cleaning: Cleaning, each: Field, table: Table | None) -> None:
+    def _read(self, cleaning: Cleaning, each: Field) -> None:
         value: Any = None
         text, old = last(cleaning.given, each.name), cleaning.old
+        if each.several:
+            text = ",".join(cleaning.given.get(each.name, ()))
         if each.name not in cleaning.given and old is not None:
             value = old.get(each.name, each.default)
         elif not text.strip():
@@ -108,11 +115,14 @@ class RecordForm:
                 cleaning.add_error(each.name, *wrong.args)
         if each.also is not None and (message := each.also(value)) is not None:
             cleaning.add_error(each.name, message)
-        same = table.where(**{each.name: value}) if each.unique and value and table is not None else ()
-        if any(row is not old for row in same):
-            label = each.label or each.name.capitalize().replace("_", " ")
-            cleaning.add_error(each.name, f"{self.label} with this {label} already exists.")
         cleaning.values[each.name] = value
+
+    def _check_unique(self, cleaning: Cleaning, table: Table) -> None:
+        for each in (each for each in self.fields if each.unique and cleaning.values.get(each.name)):
+            same = table.where(**{each.name: cleaning.values[each.name]})
+            if any(row is not cleaning.old for row in same):
+                label = each.label or each.name.capitalize().replace("_", " ")
+                cleaning.add_error(each.name, f"{self.label} with this {label} already exists.")
 
 
 def text(most: int | None = None, pattern: str = "", wrong: str = "Enter a valid value.") -> Reader:
@@ -172,11 +182,16 @@ def one_of(name: str, *known: str) -> Reader:
 
     def read(_tables: Tables, value: str) -> str:
         if value not in known:
-            choices = ", ".join(map(repr, known))
-            raise Invalid(f"'{value}' is not a valid {name}.  It should be one of: {choices}.")
+            raise Invalid(no_such_choice(name, value, known))
         return value
 
     return read
+
+
+def no_such_choice(name: str, value: str, known: Iterable[object]) -> str:
+    """MAAS's message that lists the choices."""
+    choices = ", ".join(f"'{each}'" for each in known)
+    return f"'{value}' is not a valid {name}.  It should be one of: {choices}."
 
 
 def listed(_tables: Tables, value: str) -> list[str]:
@@ -192,6 +207,18 @@ def reference(kind: str, *, by: str = "id") -> Reader:
         if found is None:
             raise Invalid(NO_CHOICE)
         return int(found["id"])
+
+    return read
+
+
+def specified(kind: str) -> Reader:
+    """Read the id of an object of the network that the request names by a specifier."""
+
+    def read(tables: Tables, value: str) -> int:
+        found = matching(tables, kind, value)
+        if not found:
+            raise Invalid(f"None found with {'='.join(parse_specifier(kind, value))}.")
+        return int(found[0]["id"])
 
     return read
 

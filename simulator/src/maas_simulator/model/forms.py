@@ -56,20 +56,31 @@ def strict_boolean(form: Form, name: str) -> bool:
 
 def integer(form: Form, name: str) -> int | None:
     """Read an integer; None if it is left out or empty."""
+    text = last(form, name).strip()
     try:
-        return int(last(form, name)) if last(form, name) else None
+        return int(text) if text else None
     except ValueError:
         raise invalid_parameter(name, "Please enter an integer value") from None
 
 
-def check_bridges(form: Form) -> None:
-    """Check the parameters of bridges. MAAS only passes them to the machine."""
-    strict_boolean(form, "bridge_all")
+USUAL_BRIDGE_FD = 15
+"""The forward delay of a bridge, in seconds."""
+
+
+def bridge_params(form: Form) -> dict[str, object] | None:
+    """Return the parameters of the bridges for an acquired machine; None if it gets none."""
+    bridges = strict_boolean(form, "bridge_all")
     kind = last(form, "bridge_type")
     if kind not in ("", "standard", "ovs"):
         raise invalid_parameter("bridge_type", f"Value must be one of: standard; ovs (not {kind!r})")
-    strict_boolean(form, "bridge_stp")
-    integer(form, "bridge_fd")
+    has_stp, delay = strict_boolean(form, "bridge_stp"), integer(form, "bridge_fd")
+    if not bridges:
+        return None
+    return {
+        "bridge_type": kind or "standard",
+        "bridge_stp": has_stp,
+        "bridge_fd": USUAL_BRIDGE_FD if delay is None else delay,
+    }
 
 
 def image(form: Form, known: Sequence[str] = IMAGES) -> str:

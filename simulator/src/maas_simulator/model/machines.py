@@ -180,11 +180,6 @@ class SimulatedMachine:
         return bool(self.osystem)
 
     @property
-    def ip_address(self) -> str:
-        """Its own address, or else the one it was discovered with."""
-        return self.own_address if self.addressed else self.discovered_address
-
-    @property
     def mac_addresses(self) -> tuple[str, ...]:
         """The MAC addresses of its NICs; the boot NIC is the first."""
         third, fourth, fifth = self.number.to_bytes(3, "big")

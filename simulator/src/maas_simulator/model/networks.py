@@ -1,6 +1,6 @@
 """The networks of a new region: fabrics, VLANs, subnets and their ranges of addresses, as records."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_network
 from typing import Any, Final
 
 from maas_simulator.model.records import Record, Tables
@@ -72,11 +72,11 @@ def add_default_networks(tables: Tables) -> None:
 
 
 def vlan_of_fabric(tables: Tables, fabric_id: int) -> Record:
-    """Return the untagged VLAN of a fabric. MAAS adds both for a NIC on an unknown network."""
+    """Return the default VLAN of a fabric, its first. MAAS adds both for a NIC on an unknown network."""
     if fabric_id not in tables["Fabric"]:
         tables["Fabric"].add(id=fabric_id, name=f"fabric-{fabric_id}", description="", class_type=None)
         return add_vlan(tables, fabric=fabric_id)
-    return tables["VLAN"].where(fabric=fabric_id, vid=0)[0]
+    return tables["VLAN"].where(fabric=fabric_id)[0]
 
 
 def places(network: IPv4Network) -> int:
@@ -92,6 +92,11 @@ def discovered_address(network: IPv4Network, place: int) -> str:
 def own_address(network: IPv4Network, place: int) -> str:
     """Return the machine's own address while it is deployed."""
     return str(network.network_address + 200 * _blocks(network) + place)
+
+
+def controller_address(cidr: str) -> str:
+    """Return the address of the rack controller that serves a subnet."""
+    return str(ip_network(cidr)[2])
 
 
 def _blocks(network: IPv4Network) -> int:

@@ -15,6 +15,11 @@ class Table(dict[int, Record]):
         self.kind = kind
         self._next = first_id
 
+    def take_id(self) -> int:
+        """Return an id that no object has or will have."""
+        self._next += 1
+        return self._next - 1
+
     def add(self, **fields: Any) -> Record:
         """Add an object, with the next id unless ``id`` is given."""
         number = fields.pop("id", self._next)
@@ -25,6 +30,11 @@ class Table(dict[int, Record]):
     def where(self, **fields: Any) -> list[Record]:
         """Return the objects with these values, in the order of their creation."""
         return [record for record in self.values() if all(record[name] == value for name, value in fields.items())]
+
+    def delete_where(self, **fields: Any) -> None:
+        """Delete the objects with these values."""
+        for record in self.where(**fields):
+            del self[record["id"]]
 
     def named(self, name: str, key: str = "name") -> Record | None:
         """Return the first object with this name."""
@@ -46,7 +56,20 @@ class Table(dict[int, Record]):
 class Tables(dict[str, Table]):
     """The tables of a region by kind, such as ``Zone``. A table is empty until an object is added."""
 
-    FIRST_IDS: ClassVar[Mapping[str, int]] = {"Domain": 0, "ResourcePool": 0, "Fabric": 0, "VLAN": 5001}
+    FIRST_IDS: ClassVar[Mapping[str, int]] = {
+        "Domain": 0,
+        "ResourcePool": 0,
+        "Fabric": 0,
+        "VLAN": 5001,
+        # Lower ids are those of machines whose network was never changed.
+        "Interface": 10_000_001,
+        "StaticIPAddress": 10_000_001,
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.interfaces: dict[str, Table] = {}
+        """The interfaces of the machines whose network was changed, by system id."""
 
     def __missing__(self, kind: str) -> Table:
         return self.clear_table(kind)

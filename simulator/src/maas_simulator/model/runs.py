@@ -49,7 +49,7 @@ class RegionOfRun(Protocol):
     def image_deployed(self, machine: SimulatedMachine) -> None:
         """Record that the machine's image was deployed now."""
 
-    def leave_in(self, machine: SimulatedMachine, status: Status) -> None:
+    def leave_in(self, machine: SimulatedMachine, status: Status, *, keeps_address: bool = False) -> None:
         """Change the machine's status at the end of an operation."""
 
     def give_back(self, machine: SimulatedMachine) -> None:

@@ -153,7 +153,7 @@ def pass_script(result: ScriptResult) -> Action:
 def _store_hardware(run: Run) -> None:
     """Store the reported hardware. MAAS adds automatic tags: here ``kvm-capable`` for amd64, if there is this tag."""
     machine, exists = run.machine, run.region.tables["Tag"].named(KVM_TAG) is not None
-    machine.known = machine.linked = machine.laid_out = True
+    machine.laid_out = True
     if exists and machine.architecture.startswith("amd64") and KVM_TAG not in machine.tag_names:
         machine.tag_names = (KVM_TAG, *machine.tag_names)
 
@@ -204,9 +204,7 @@ def _end_with_status(run: Run, status: Status) -> None:
     """Change the status. Only *Ready* has its own INFO event, which comes before the change."""
     if status is Status.READY:
         run.say("INFO", "Ready")
-    keeps_address = run.machine.addressed and run.machine.enable_ssh
-    run.region.leave_in(run.machine, status)
-    run.machine.addressed = run.machine.addressed or keeps_address
+    run.region.leave_in(run.machine, status, keeps_address=run.machine.enable_ssh)
     _switch_after_scripts(run.machine)
 
 

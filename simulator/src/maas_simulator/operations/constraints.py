@@ -10,10 +10,12 @@ from typing import Final
 
 from maas_simulator.model.fields import Invalid, mac_address
 from maas_simulator.model.forms import Form
+from maas_simulator.model.interfaces import mac_addresses
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.refusals import Refusal, not_simulated, refused_form
+from maas_simulator.model.specifiers import matching
 from maas_simulator.model.statuses import Status
-from maas_simulator.operations.labelled_constraints import LABELLED, Labelled, Nic, nics
+from maas_simulator.operations.labelled_constraints import LABELLED, Labelled, nics
 from maas_simulator.state import RegionState
 
 Test = Callable[[SimulatedMachine], bool]
@@ -106,7 +108,7 @@ def full_architectures(region: RegionState, values: Sequence[str]) -> list[str]:
 def _addresses(region: RegionState, values: Sequence[str]) -> Iterable[Test]:
     for value in values:
         mac_address(region.tables, value)
-    return [lambda machine: not set(values).isdisjoint(machine.mac_addresses)]
+    return [lambda machine: not set(values).isdisjoint(mac_addresses(region.tables, machine))]
 
 
 def _at_least(read: Callable[[SimulatedMachine], float], title: str, unit: str = "number") -> Match:
@@ -132,14 +134,14 @@ def _interfaces(field: str) -> Match:
     return match
 
 
-def _networks(kind: str, plural: str, key: str, by: Mapping[str, str]) -> Match:
+def _networks(kind: str, plural: str, key: str) -> Match:
     """Match the networks that specifiers such as ``name:pxe`` or ``space:mgmt`` name, each with a test.
 
-    ``by`` has the property of an interface for each kind of specifier. ``key`` is the property with the id.
+    ``key`` is the property of an interface with the id.
     """
 
     def match(region: RegionState, values: Sequence[str]) -> list[Test]:
-        found = [numbers for value in values if (numbers := _specified(region, kind, value, by))]
+        found = [numbers for value in values if (numbers := _ids(region, kind, value))]
         if not found:
             raise Invalid(f"No matching {plural} found.")
         return [
@@ -150,37 +152,9 @@ def _networks(kind: str, plural: str, key: str, by: Mapping[str, str]) -> Match:
     return match
 
 
-def _specified(region: RegionState, kind: str, value: str, by: Mapping[str, str]) -> set[str]:
-    """Return the ids of the networks that a specifier names. Without a prefix, it is an id or a name."""
-    prefix, colon, wanted = value.partition(":")
-    fields = [by[prefix]] if colon and prefix in by else ["id", "name", *(["cidr"] if kind == "Subnet" else [])]
-    if not (colon and prefix in by):
-        wanted = value
-    return {
-        str(record["id"])
-        for record in region.tables[kind].values()
-        if any(wanted in _properties(region, kind, record)[field] for field in fields)
-    }
+def _ids(region: RegionState, kind: str, specifier: str) -> set[str]:
+    return {str(record["id"]) for record in matching(region.tables, kind, specifier)}
 
-
-def _properties(region: RegionState, kind: str, record: Mapping[str, object]) -> Nic:
-    tables = region.tables
-    vlan = tables["VLAN"][int(str(record["vlan"]))] if kind == "Subnet" else record
-    space = tables["Space"].get(int(str(vlan["space"] or -1)))
-    return {
-        "id": {str(record["id"])},
-        "name": {str(record["name"])},
-        "cidr": {str(record.get("cidr"))},
-        "fabric": {str(tables["Fabric"][int(str(vlan["fabric"]))]["name"]), str(vlan["fabric"])},
-        "space": {str(space["name"]), str(space["id"])} if space else {"undefined"},
-        "vid": {str(vlan["vid"])},
-        "vlan": {str(vlan["id"])},
-    }
-
-
-_SAME: Final = ("id", "name", "fabric", "space", "vid", "vlan")
-_SUBNETS: Final = _networks("Subnet", "subnets", "subnet_id", {name: name for name in (*_SAME, "cidr")})
-_VLANS: Final = _networks("VLAN", "VLANs", "vlan", {name: name for name in _SAME})
 
 _BASE: Final[Mapping[str, Constraint]] = {
     "name": Constraint(
@@ -215,8 +189,8 @@ _BASE: Final[Mapping[str, Constraint]] = {
     "link_speed": Constraint(_at_least(lambda machine: machine.hardware.link_speed, "link speed")),
     "fabrics": Constraint(_interfaces("fabric"), "not_fabrics"),
     "fabric_classes": Constraint(_interfaces("fabric_class"), "not_fabric_classes"),
-    "subnets": Constraint(_SUBNETS, "not_subnets", every=True),
-    "vlans": Constraint(_VLANS, "not_vlans", every=True),
+    "subnets": Constraint(_networks("Subnet", "subnets", "subnet_id"), "not_subnets", every=True),
+    "vlans": Constraint(_networks("VLAN", "VLANs", "vlan"), "not_vlans", every=True),
 }
 CONSTRAINTS: Final[Mapping[str, Constraint]] = {
     **_BASE,

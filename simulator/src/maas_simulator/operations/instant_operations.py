@@ -1,6 +1,6 @@
 """Operations that complete within the request: allocating, locking, power, and marking."""
 
-from maas_simulator.model.forms import Form, check_bridges, last, strict_boolean
+from maas_simulator.model.forms import Form, bridge_params, last, strict_boolean
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.power import Command
 from maas_simulator.model.refusals import Refusal, conflict, not_simulated
@@ -163,7 +163,7 @@ def allocate(region: RegionState, username: str, form: Form) -> tuple[SimulatedM
     host. ``dry_run`` changes nothing.
     """
     constraints = Constraints(region, form)
-    check_bridges(form)
+    bridge_params(form)
     dry, verbose = strict_boolean(form, "dry_run"), strict_boolean(form, "verbose")
     free = (machine for machine in region.machines.values() if _is_free(machine, username))
     fitting = filter(constraints.meets, free)
@@ -173,8 +173,7 @@ def allocate(region: RegionState, username: str, form: Form) -> tuple[SimulatedM
     if machine is None:
         raise _none_available(constraints)
     if not dry:
-        acquire(region, machine, username, last(form, "comment"))
-        machine.agent_name = last(form, "agent_name")
+        acquire(region, machine, username, form)
     return machine, constraints.found(machine) | (constraints.verbose() if verbose else {})
 
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from maas_simulator.model.fields import Invalid
 from maas_simulator.model.hardware import GIGABYTE, Disk
+from maas_simulator.model.interfaces import interfaces as interfaces_of
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.networks import vlan_of_fabric
 from maas_simulator.model.records import Tables
 from maas_simulator.model.refusals import not_simulated
 from maas_simulator.state import RegionState
@@ -111,31 +111,27 @@ def _holds(nic: Nic, key: str, value: str) -> bool:
 
 
 def nics(tables: Tables, machine: SimulatedMachine) -> Iterator[tuple[int, Nic]]:
-    """The ids and properties of the NICs that MAAS knows. Only the first has addresses."""
-    subnet = tables["Subnet"][machine.subnet]
-    vlans = [tables["VLAN"][subnet["vlan"]], *(vlan_of_fabric(tables, fabric) for fabric in machine.fabrics)]
-    for index, vlan in enumerate(vlans if machine.known else []):
-        fabric, space = tables["Fabric"][vlan["fabric"]], tables["Space"].get(vlan["space"])
-        linked = index == 0 and machine.linked
-        number = machine.number * 10 + index
+    """The ids and properties of the interfaces that MAAS knows."""
+    for nic in interfaces_of(tables, machine).values() if machine.known else ():
+        subnets = [tables["Subnet"][link["subnet"]] for link in nic["links"] if link["subnet"]]
+        vlan = tables["VLAN"].get(nic["vlan"] or 0)
+        fabric = vlan and tables["Fabric"][vlan["fabric"]]
+        space = vlan and tables["Space"].get(vlan["space"] or 0)
         yield (
-            number,
+            nic["id"],
             {
-                "id": {str(number)},
-                "name": {f"eno{index + 1}"},
-                "hwaddress": {machine.mac_addresses[index]},
-                "type": {"physical"},
-                "tag": set(),
-                "fabric": {fabric["name"], str(fabric["id"])},
-                "fabric_class": {str(fabric["class_type"])},
+                **{name: {str(nic[name])} for name in ("id", "name", "type", "link_speed")},
+                "hwaddress": {nic["mac_address"]},
+                "tag": set(nic["tags"]),
+                "fabric": {fabric["name"], str(fabric["id"])} if fabric else set(),
+                "fabric_class": {str(fabric["class_type"])} if fabric else set(),
                 "space": {space["name"]} if space else {"undefined"},
-                "vid": {str(vlan["vid"])},
-                "vlan": {str(vlan["id"])},
-                "subnet": {subnet["name"], str(subnet["id"])} if linked else set(),
-                "subnet_id": {str(subnet["id"])} if linked else set(),
-                "subnet_cidr": {subnet["cidr"]} if linked else set(),
-                "ip": {machine.own_address} if linked and machine.addressed else set(),
-                "mode": {"auto"} if linked else {"link_up"},
-                "link_speed": {str(machine.hardware.link_speed)},
+                "vid": {str(vlan["vid"])} if vlan else set(),
+                "vlan": {str(vlan["id"])} if vlan else set(),
+                "subnet": {name for subnet in subnets for name in (subnet["name"], str(subnet["id"]))},
+                "subnet_id": {str(subnet["id"]) for subnet in subnets},
+                "subnet_cidr": {subnet["cidr"] for subnet in subnets},
+                "ip": {link["ip_address"] for link in nic["links"] if link["ip_address"]},
+                "mode": {link["mode"] for link in nic["links"]},
             },
         )

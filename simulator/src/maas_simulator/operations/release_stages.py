@@ -1,6 +1,7 @@
 """The stages of releasing, of erasing disks, and of entering and leaving rescue mode."""
 
 from maas_simulator.model.built_in_scripts import WIPE_DISKS, script_of
+from maas_simulator.model.interfaces import release_addresses
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.runs import Action, RegionOfRun, Run, Stage
 from maas_simulator.model.scripts import ScriptResult, ScriptSet
@@ -32,7 +33,7 @@ def finish_release(run: Run) -> None:
 
 def stop_using_address(run: Run) -> None:
     """Give back the address of a deployment."""
-    run.machine.addressed = False
+    release_addresses(run.region.tables, run.machine)
 
 
 def finish_erase(run: Run) -> None:

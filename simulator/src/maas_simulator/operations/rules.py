@@ -50,7 +50,6 @@ class Rule:
         self.act(region, machine, username, form)
 
 
-ADDRESSES: Final = ("power_state", "boot_interface", "interface_set", "ip_addresses")
 SCRIPTS: Final = tuple(
     f"{kind}_status{name}" for kind in ("commissioning", "testing", "storage_test") for name in ("", "_name")
 )
@@ -62,7 +61,6 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             timed.deploy,
             DEPLOYABLE,
             "Can't deploy a machine that is in the '{status}' state",
-            keeps=ADDRESSES,
         ),
         "commission": Rule(
             "superuser", timed.commission, COMMISSIONABLE, STATE.format("Commission"), is_form=True, takes_json=True
@@ -74,7 +72,6 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             STATE.format("Test"),
             is_form=True,
             takes_json=True,
-            keeps=ADDRESSES,
         ),
         "release": Rule(
             "edit",
@@ -106,7 +103,9 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             {Status.FAILED_TESTING},
             "Unable to override node status. Node is not in 'Failed testing' status.",
         ),
-        "power_on": Rule("edit", instant.power_on, keeps=(*ADDRESSES, "osystem", "distro_series", "hwe_kernel")),
+        "power_on": Rule(
+            "edit", instant.power_on, keeps=("power_state", "ip_addresses", "osystem", "distro_series", "hwe_kernel")
+        ),
         "power_off": Rule("edit", instant.power_off),
     }
 )

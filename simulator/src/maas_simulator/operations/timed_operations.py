@@ -1,24 +1,27 @@
 """Operations that take time: the checks and changes within the request, and the start of the run."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from maas_simulator.model.built_in_scripts import WIPE_DISKS
 from maas_simulator.model.forms import (
     Form,
-    check_bridges,
+    bridge_params,
     image,
     kernel,
     last,
     loose_boolean,
     strict_boolean,
 )
+from maas_simulator.model.interfaces import add_bridges, clear_links, interfaces, ip_addresses, is_linked
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.power import NO_TASK_QUEUE
 from maas_simulator.model.refusals import Refusal, conflict, invalid, not_simulated
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations import reversion, runner, vm_hosts
+from maas_simulator.operations.addresses import assign_addresses
 from maas_simulator.operations.commissioning_stages import commission_stages, test_stages
 from maas_simulator.operations.deployment_stages import HARDWARE_SYNC, TO_DISK, TO_MEMORY, TO_VM_HOST
 from maas_simulator.operations.new_results import (
@@ -56,10 +59,12 @@ ABORTS: Final[Mapping[Status, tuple[str, str, Status | None]]] = {
 the status before the operation."""
 
 
-def acquire(region: RegionState, machine: SimulatedMachine, username: str, comment: str = "") -> None:
+def acquire(region: RegionState, machine: SimulatedMachine, username: str, form: Form = MappingProxyType({})) -> None:
     """Make the user the owner of a *Ready* machine: *Allocated*."""
-    region.said_by(machine, username, "User acquiring node", comment)
-    machine.owner, machine.acquired = username, True
+    region.said_by(machine, username, "User acquiring node", last(form, "comment"))
+    machine.owner, machine.agent_name, machine.acquired = username, last(form, "agent_name"), True
+    if (params := bridge_params(form)) is not None:
+        add_bridges(region.tables, machine, params)
     region.set_status(machine, Status.ALLOCATED)
 
 
@@ -68,24 +73,24 @@ def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: 
 
     MAAS 3.7 notices a failing BMC only after the response, but checks for a disconnected rack controller first.
     """
-    check_bridges(form)
+    bridge_params(form)
     in_memory, syncs = strict_boolean(form, "ephemeral_deploy"), strict_boolean(form, "enable_hw_sync")
     hosts = _becomes_vm_host(region, username, form, in_memory=in_memory)
     if machine.status is Status.READY and machine.owner not in (None, username):
         raise conflict("Can't allocate a machine belonging to another user.")
     chosen = image(form, region.images.names)
     boots = kernel(form, chosen, machine.architecture)
-    _check_configured(machine, in_memory=in_memory)
+    _check_configured(region, machine, in_memory=in_memory)
     unroutable = machine.bmc_down is not None and machine.bmc_down.mode == "unroutable"
     if unroutable or not region.racks[machine.rack].connected:
         raise Refusal(500, NO_TASK_QUEUE.format(machine.system_id))
     if machine.status is Status.READY:
-        acquire(region, machine, username, last(form, "comment"))
-        machine.agent_name = last(form, "agent_name")
+        acquire(region, machine, username, form)
     machine.osystem, _, machine.distro_series = chosen.partition("/")
     machine.hwe_kernel, machine.ephemeral_deploy, machine.enable_hw_sync = boots, in_memory, syncs
     machine.enable_kernel_crash_dump = loose_boolean(form, "enable_kernel_crash_dump")
-    machine.netboot, machine.status_action, machine.addressed = True, "", True
+    machine.netboot, machine.status_action = True, ""
+    assign_addresses(region, machine)
     region.said_by(machine, username, "User starting deployment", last(form, "comment"))
     if not in_memory:
         region.new_set(machine, SetType.INSTALLATION, [region.new_result(machine)])
@@ -106,7 +111,8 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     testing = testing_set(region, machine, wanted, form)
     machine.owner, machine.status_action = username, ""
     # MAAS 3.7 removes the layout of disks and NICs at once; the scripts' findings restore it.
-    machine.linked = machine.linked and loose_boolean(form, "skip_networking")
+    if not loose_boolean(form, "skip_networking"):
+        clear_links(region.tables, machine)
     machine.laid_out = machine.laid_out and loose_boolean(form, "skip_storage")
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
@@ -132,7 +138,8 @@ def test(region: RegionState, machine: SimulatedMachine, username: str, form: Fo
     region.say(machine, "INFO", "Testing")
     machine.owner, machine.status_action = machine.owner or username, ""
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
-    machine.addressed = machine.addressed or any(script["apply_configured_networking"] for script in wanted)
+    if any(script["apply_configured_networking"] for script in wanted) and not machine.addressed:
+        assign_addresses(region, machine)
     testing = testing_set(region, machine, wanted, form)
     region.set_status(machine, Status.TESTING)
     reversion.start_or_revert(region, machine, test_stages(testing, before), before, machine.restart, warns=username)
@@ -216,11 +223,12 @@ def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: s
         runner.start(region, machine, EXIT_RESCUE)
 
 
-def _check_configured(machine: SimulatedMachine, *, in_memory: bool) -> None:
+def _check_configured(region: RegionState, machine: SimulatedMachine, *, in_memory: bool) -> None:
     """Reject a deployment without a network or without a storage layout."""
-    if not machine.known:
+    nics = interfaces(region.tables, machine)
+    if not machine.known or not (is_linked(nics) or ip_addresses(nics)):
         raise invalid("network", "Node must be configured to use a network")
-    if not machine.linked:
+    if not is_linked(nics):
         # the state after a commissioning that could not switch the machine on
         raise invalid("network", "Node has no address family in common with the server")
     if not machine.disks and not in_memory:

@@ -1,0 +1,226 @@
+"""The DNS resources of the API: domains, names with addresses, and other records."""
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+
+from maas_simulator.http.address_resources import add_address, address_json
+from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.organisation_resources import rename_in_machines
+from maas_simulator.http.render import domain_json
+from maas_simulator.http.resources import Resource, by_id_or_name, check_admin
+from maas_simulator.model.fields import Field, Invalid, RecordForm, boolean, choice, text, whole
+from maas_simulator.model.forms import Form, each, last
+from maas_simulator.model.networks import API
+from maas_simulator.model.records import Record, Tables
+from maas_simulator.model.refusals import Refusal, not_found, not_simulated
+from maas_simulator.model.scripts import JSON
+from maas_simulator.operations.addresses import best_subnet
+from maas_simulator.state import RegionState
+
+MOST_SERIAL: Final = 2**32 - 1
+LONGEST_TTL: Final = 604800
+RECORD_TYPES: Final = ("CNAME", "MX", "NS", "SRV", "SSHFP", "TXT")
+_LABEL: Final = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?")
+_TTL: Final = whole(1, LONGEST_TTL)
+
+
+def _domain_name(_tables: Tables, value: str) -> str:
+    wrong = list(_name_errors(value.strip()))
+    if wrong:
+        raise Invalid(*wrong)
+    return value.strip()
+
+
+def _name_errors(name: str) -> Iterator[str]:
+    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
+        yield "Domain name contains invalid characters."
+    for label in name.split("."):
+        if label.startswith("-") or label.endswith("-"):
+            yield f"Label cannot start or end with hyphen: {label!r}."
+        elif not label:
+            yield "DNS name contains an empty label."
+        elif not _LABEL.fullmatch(label):
+            yield f"Label contains disallowed characters: {label!r}."
+
+
+def _check_domain_deletion(call: Call, domain: Record) -> None:
+    if domain_json(call.region, domain)["is_default"]:
+        raise Refusal(400, "This domain is the default domain, it cannot be deleted.")
+    if domain["id"] == 0 or any(machine.domain == domain["name"] for machine in call.region.machines.values()):
+        raise not_simulated("deleting a domain that has machines")
+    if call.region.tables["Device"].where(domain=domain["id"]):
+        raise not_simulated("deleting a domain that has devices")
+    for name in call.region.tables["DNSResource"].where(domain=domain["id"]):
+        _delete_name(call, name)
+        del call.region.tables["DNSResource"][name["id"]]
+
+
+def _set_default(call: Call) -> Answer:
+    domain = DOMAINS.get_to_change(call)
+    for other in call.region.tables["Domain"].values():
+        other["is_default"] = other is domain
+    return Answer(domain_json(call.region, domain))
+
+
+def _set_serial(call: Call) -> Answer:
+    """Set the serial of the zones' SOA records, which is not shown anywhere."""
+    check_admin(call)
+    serial = last(call.form, "serial")
+    if "serial" not in call.form:
+        raise Refusal(400, "No provided serial!")
+    if not serial.isdecimal():
+        raise Refusal(400, "Invalid serial: Please enter an integer value")
+    if not 1 <= int(serial) <= MOST_SERIAL:
+        limit = "1 or greater" if int(serial) < 1 else f"{MOST_SERIAL} or smaller"
+        raise Refusal(400, f"Invalid serial: Please enter a number that is {limit}")
+    return Answer(text="OK", content_type="text/plain; charset=utf-8")
+
+
+DOMAINS: Final = Resource(
+    "Domain",
+    "domains/",
+    "domains/{id}/",
+    domain_json,
+    form=RecordForm(
+        "Domain",
+        (
+            Field("name", _domain_name, required=True, unique=True),
+            Field("authoritative", boolean, default=True),
+            Field("ttl", _TTL, default=None),
+        ),
+    ),
+    find=by_id_or_name,
+    after_create=lambda _call, domain: domain.update(is_default=False),
+    after_update=rename_in_machines("domain"),
+    before_delete=_check_domain_deletion,
+    more_many={("POST", "set_serial"): _set_serial},
+    more_one={("POST", "set_default"): _set_default},
+)
+
+
+def _fqdn(region: RegionState, name: Record) -> str:
+    domain = region.tables["Domain"][name["domain"]]["name"]
+    return domain if name["name"] == "@" else f"{name['name']}.{domain}"
+
+
+def _addresses_of(tables: Tables, name: Record) -> list[Record]:
+    return tables["StaticIPAddress"].where(dnsresource=name["id"])
+
+
+def _name_json(region: RegionState, name: Record) -> JSON:
+    tables = region.tables
+    return {
+        "id": name["id"],
+        "fqdn": _fqdn(region, name),
+        "address_ttl": name["address_ttl"],
+        "ip_addresses": [address_json(region, address) for address in _addresses_of(tables, name)],
+        "resource_records": [_record_json(region, each) for each in tables["DNSData"].where(dnsresource=name["id"])],
+        "resource_uri": f"{API}/dnsresources/{name['id']}/",
+    }
+
+
+def _with_domain(call: Call) -> Form:
+    """The parameters with the name and the domain of an ``fqdn``. MAAS looks for the domain before the form."""
+    given = call.form
+    name, dot, domain = last(given, "fqdn").partition(".")
+    if name and not last(given, "name"):
+        given = {**given, "name": [name], **({"domain": [domain]} if dot else {})}
+    asked = last(given, "domain")
+    if asked:
+        found = DOMAINS.find(call, call.region.tables["Domain"], asked)
+        if found is None:
+            raise not_found("Domain")
+        given = {**given, "domain": [str(found["id"])]}
+    for ip in _addresses(call):
+        try:
+            ip_address(ip)
+        except ValueError:
+            raise Refusal(500, f"failed to detect a valid IP address from {ip!r}") from None
+    return given
+
+
+def _addresses(call: Call) -> list[str]:
+    return [part for value in each(call.form, "ip_addresses") for part in value.split()]
+
+
+def _read_id(_tables: Tables, value: str) -> int:
+    return int(value)
+
+
+_NAMED: Final = (
+    Field("name", text(191, r"[\w@*.-]+", "Invalid dnsresource name."), required=True),
+    Field("domain", _read_id, required=True),
+)
+
+
+def _store_addresses(call: Call, name: Record) -> None:
+    if "ip_addresses" in call.form:
+        call.region.tables["StaticIPAddress"].delete_where(dnsresource=name["id"])
+        for ip in _addresses(call):
+            add_address(call, ip, best_subnet(call.region, ip), name["id"])
+
+
+def _delete_name(call: Call, name: Record) -> None:
+    for kind in ("StaticIPAddress", "DNSData"):
+        call.region.tables[kind].delete_where(dnsresource=name["id"])
+
+
+NAMES: Final = Resource(
+    "DNSResource",
+    "dnsresources/",
+    "dnsresources/{id}/",
+    _name_json,
+    form=RecordForm("DNS resource", (*_NAMED, Field("address_ttl", whole(0, 2**31 - 1), default=None))),
+    given=_with_domain,
+    find=by_id_or_name,
+    after_create=_store_addresses,
+    after_update=lambda call, name, _before: _store_addresses(call, name),
+    before_delete=_delete_name,
+)
+
+
+def _record_json(region: RegionState, record: Record) -> JSON:
+    shown = {name: record[name] for name in ("id", "ttl", "rrtype", "rrdata")}
+    name = region.tables["DNSResource"][record["dnsresource"]]
+    uri = f"{API}/dnsresourcerecords/{record['id']}/"
+    return {**shown, "fqdn": _fqdn(region, name), "resource_uri": uri}
+
+
+_RECORD_FIELDS: Final = (
+    Field("rrtype", lambda tables, value: choice(*RECORD_TYPES)(tables, value.upper()), required=True),
+    Field("rrdata", text(), required=True),
+    Field("ttl", _TTL, default=None),
+)
+
+
+def _create_record(call: Call) -> Answer:
+    check_admin(call)
+    tables, given = call.region.tables, _with_domain(call)
+    form = RecordForm("DNS record", (*_NAMED, *_RECORD_FIELDS))
+    values = form.clean(tables, given, tables["DNSData"])
+    name, domain = values.pop("name"), values.pop("domain")
+    found = tables["DNSResource"].where(name=name, domain=domain)
+    owner = found[0] if found else tables["DNSResource"].add(name=name, domain=domain, address_ttl=None)
+    return Answer(_record_json(call.region, tables["DNSData"].add(**values, dnsresource=owner["id"])))
+
+
+def _remove_empty_name(call: Call, record: Record) -> None:
+    """Remove a name with its last record, as MAAS does."""
+    tables, number = call.region.tables, record["dnsresource"]
+    if len(tables["DNSData"].where(dnsresource=number)) == 1 and not _addresses_of(
+        tables, tables["DNSResource"][number]
+    ):
+        del tables["DNSResource"][number]
+
+
+RECORDS: Final = Resource(
+    "DNSData",
+    "dnsresourcerecords/",
+    "dnsresourcerecords/{id}/",
+    _record_json,
+    form=RecordForm("DNS record", _RECORD_FIELDS),
+    before_delete=_remove_empty_name,
+    more_many={("POST", None): _create_record},
+)

@@ -1,0 +1,205 @@
+"""The network interfaces of machines: derived from a machine's number, and records once its network was changed."""
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from maas_simulator.model.machines import SimulatedMachine
+from maas_simulator.model.networks import vlan_of_fabric
+from maas_simulator.model.records import Record, Table, Tables
+
+PHYSICAL, BOND, BRIDGE, VLAN = "physical", "bond", "bridge", "vlan"
+AUTO, DHCP, STATIC, LINK_UP = "auto", "dhcp", "static", "link_up"
+IPV6: Final = 6
+LONGEST_NAME: Final = 15
+"""The length of the names that Linux has for interfaces."""
+BOOT_INTERFACE: Final = "eno1"
+"""The name of the first interface of a machine that was commissioned."""
+
+UNKNOWN: Final[Record] = {
+    **dict.fromkeys(("vendor", "product", "firmware_version")),
+    "interface_speed": 0,
+    "link_speed": 0,
+}
+
+
+def interfaces(tables: Tables, machine: SimulatedMachine) -> Table:
+    """The interfaces of a machine, to be read. The machine boots from the first."""
+    stored = tables.interfaces.get(machine.system_id)
+    return _derive(tables, machine) if stored is None else stored
+
+
+def stored_interfaces(tables: Tables, machine: SimulatedMachine) -> Table:
+    """The interfaces of a machine, to be changed."""
+    if machine.system_id not in tables.interfaces:
+        tables.interfaces[machine.system_id] = _derive(tables, machine)
+    return tables.interfaces[machine.system_id]
+
+
+def mac_addresses(tables: Tables, machine: SimulatedMachine) -> Collection[str]:
+    """The MAC addresses of a machine."""
+    stored = tables.interfaces.get(machine.system_id)
+    return machine.mac_addresses if stored is None else [nic["mac_address"] for nic in stored.values()]
+
+
+def new_interface(tables: Tables, **fields: Any) -> Record:
+    """Build an interface without a link, whose id is new in the region."""
+    return {
+        **UNKNOWN,
+        "id": tables["Interface"].take_id(),
+        "type": PHYSICAL,
+        "vlan": None,
+        "discovered": None,
+        "numa_node": None,
+        "link_connected": True,
+        "tags": [],
+        "params": {},
+        "parents": [],
+        "links": [],
+        **fields,
+    }
+
+
+def new_link(tables: Tables, mode: str, subnet: int | None = None, ip: str | None = None, now: float = 0.0) -> Record:
+    """Build a link, whose id is new in the region."""
+    number = tables["StaticIPAddress"].take_id()
+    return {"id": number, "mode": mode, "subnet": subnet, "ip_address": ip, "gateway": False, "created": now}
+
+
+def ip_addresses(nics: Table) -> list[str]:
+    """The addresses of a machine: those of its links, or else those that it was discovered with."""
+    own = [link["ip_address"] for nic in nics.values() for link in nic["links"] if link["ip_address"]]
+    return own or [nic["discovered"]["ip_address"] for nic in nics.values() if nic["discovered"]]
+
+
+def default_gateway(tables: Tables, nics: Table, version: int) -> tuple[str | None, int | None]:
+    """The default gateway of a machine, and the link that a user chose for it. By default the first link counts."""
+    found = [
+        (link, gateway)
+        for nic in nics.values()
+        for link in nic["links"]
+        if (gateway := gateway_of(tables, link)) and (":" in gateway) == (version == IPV6)
+    ]
+    for link, gateway in found:
+        if link["gateway"]:
+            return gateway, link["id"]
+    return (found[0][1], None) if found else (None, None)
+
+
+def gateway_of(tables: Tables, link: Record) -> str | None:
+    """The gateway that a link's subnet provides."""
+    subnet = None if link["mode"] == LINK_UP else tables["Subnet"].get(link["subnet"] or 0)
+    return None if subnet is None else subnet["gateway_ip"]
+
+
+def is_linked(nics: Table) -> bool:
+    """Whether a machine is configured to get an address."""
+    return any(link["mode"] != LINK_UP for nic in nics.values() for link in nic["links"])
+
+
+def clear_links(tables: Tables, machine: SimulatedMachine) -> None:
+    """Remove all links of a machine, as commissioning first does."""
+    machine.linked = False
+    for nic in tables.interfaces.get(machine.system_id, Table("Interface")).values():
+        nic["links"] = []
+
+
+def configure_interfaces(tables: Tables, machine: SimulatedMachine) -> None:
+    """Store what commissioning finds: MAAS keeps only physical interfaces, and the machine boots by the first."""
+    was_known, machine.known, machine.linked = machine.known, True, True
+    nics = tables.interfaces.get(machine.system_id)
+    if nics is None:
+        for fabric in machine.fabrics:
+            vlan_of_fabric(tables, fabric)
+        return
+    for number in [number for number, nic in nics.items() if nic["type"] != PHYSICAL]:
+        del nics[number]
+    for index, nic in enumerate(nics.values()):
+        found = _found(tables, machine, index)
+        nic.update({"vlan": nic["vlan"] or found["vlan"]} if index else found)
+        nic["links"] = [new_link(tables, AUTO, machine.subnet) if nic["discovered"] else new_link(tables, LINK_UP)]
+        if not was_known:
+            nic.update(_hardware(machine), name=f"eno{index + 1}")
+
+
+def add_bridges(tables: Tables, machine: SimulatedMachine, params: Record) -> None:
+    """Add a bridge to each interface that is linked to a subnet. The links move to it until the machine is released."""
+    nics = stored_interfaces(tables, machine)
+    used = {parent for nic in nics.values() for parent in nic["parents"]}
+    for nic in [nic for nic in nics.values() if nic["id"] not in used and nic["type"] != BRIDGE]:
+        if any(link["subnet"] for link in nic["links"]):
+            shared = {name: nic[name] for name in ("mac_address", "vlan", "links")}
+            bridge = {"name": f"br-{nic['name']}"[:LONGEST_NAME], "type": BRIDGE, "parents": [nic["id"]]}
+            nics.add(**new_interface(tables, **shared, **bridge, params=dict(params)), acquired=True)
+            nic["links"] = []
+
+
+def release_addresses(tables: Tables, machine: SimulatedMachine) -> None:
+    """Take back the addresses that a deployment assigned, and the bridges that the owner asked for."""
+    machine.addressed = False
+    nics = tables.interfaces.get(machine.system_id, Table("Interface"))
+    for link in links_to_address(nics):
+        link["ip_address"] = None
+    for bridge in [nic for nic in nics.values() if nic.get("acquired")]:
+        nics[bridge["parents"][0]]["links"] = bridge["links"]
+        del nics[bridge["id"]]
+
+
+def links_to_address(nics: Table) -> list[Record]:
+    """The links to which a deployment assigns addresses."""
+    return [link for nic in nics.values() for link in nic["links"] if link["mode"] == AUTO]
+
+
+def remove_link(nic: Record, link: Record) -> None:
+    """Remove a link of an interface."""
+    nic["links"] = [each for each in nic["links"] if each is not link]
+
+
+def _derive(tables: Tables, machine: SimulatedMachine) -> Table:
+    """Derive the interfaces of a machine whose network was never changed."""
+    nics, known = Table("Interface"), machine.known
+    for index, mac_address in enumerate(machine.mac_addresses):
+        number = machine.number * 10 + index
+        nic = {
+            **(_hardware(machine) if known else UNKNOWN),
+            "id": number,
+            "name": f"eno{index + 1}" if known else f"eth{index}",
+            "type": PHYSICAL,
+            "mac_address": mac_address,
+            "link_connected": True,
+            "numa_node": 0,
+            "tags": [],
+            "params": {},
+            "parents": [],
+            "links": [],
+            "vlan": None,
+            "discovered": None,
+        }
+        nics[number] = nic
+        if known or (machine.booted and index == 0):
+            nic |= _found(tables, machine, index)
+        if known and machine.linked:
+            link: Record = {"id": number, "mode": LINK_UP, "subnet": None, "ip_address": None}
+            nic["links"] = [link | {"gateway": False, "created": None}]
+            if nic["discovered"]:
+                own = machine.own_address if machine.addressed else None
+                nic["links"][0] |= {"mode": AUTO, "subnet": machine.subnet, "ip_address": own}
+    return nics
+
+
+def _hardware(machine: SimulatedMachine) -> Record:
+    """The properties that commissioning finds."""
+    speed = machine.hardware.link_speed
+    return {**machine.hardware.nic, "interface_speed": speed, "link_speed": speed}
+
+
+def _found(tables: Tables, machine: SimulatedMachine, index: int) -> Record:
+    """The connection that commissioning finds: the boot subnet, or a fabric that nothing else is known about."""
+    if index > 0:
+        if index > len(machine.fabrics):
+            machine.fabrics = (*machine.fabrics, tables["Fabric"].take_id())
+        return {"vlan": vlan_of_fabric(tables, machine.fabrics[index - 1])["id"], "discovered": None}
+    subnet = tables["Subnet"].get(machine.subnet)
+    if subnet is None or not machine.known:
+        return {"vlan": subnet and subnet["vlan"], "discovered": None}
+    discovered = {"subnet": subnet["id"], "ip_address": machine.discovered_address}
+    return {"vlan": subnet["vlan"], "discovered": discovered}
