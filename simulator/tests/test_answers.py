@@ -187,25 +187,6 @@ def test_a_new_machine_with_only_passed_tests_has_no_network_for_a_deployment(ad
     assert admin.op("node10", "deploy").json() == {"network": ["Node must be configured to use a network"]}
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("bridge_all", "perhaps", "Value should be 'true' or 'false'"),
-        ("bridge_stp", "maybe", "Value should be 'true' or 'false'"),
-        ("bridge_type", "bogus", "Value must be one of: standard; ovs (not 'bogus')"),
-        ("bridge_fd", "abc", "Please enter an integer value"),
-    ],
-)
-def test_bad_parameters_of_bridges_are_rejected(admin: Any, name: str, value: str, message: str) -> None:
-    for answer in (
-        admin.op("node02", "deploy", **{name: value}),
-        admin.post("machines/?op=allocate", name="node02", **{name: value}),
-    ):
-        assert (answer.status_code, answer.text) == (400, f"Invalid {name}: {message}")
-    assert admin.read("node02")["status_name"] == "Ready"
-    assert admin.op("node02", "deploy", bridge_type="ovs", bridge_fd="15", bridge_all="true").status_code == 200
-
-
 def test_a_machine_without_a_power_type_is_not_commissioned(admin: Any, region: SimulatedRegion) -> None:
     region.machine("node02").power_type = ""
     answer = admin.op("node02", "commission")
@@ -352,11 +333,28 @@ def test_missing_tests_and_destructive_tests_on_a_deployed_machine_are_rejected(
     assert (answer.status_code, answer.json()) == (400, {"testing_scripts": [message]})
 
 
-def test_the_crash_dump_setting_is_shown_until_the_release(admin: Any, clock: Any) -> None:
-    assert admin.op("node02", "deploy", enable_kernel_crash_dump="true").json()["enable_kernel_crash_dump"] is True
+@pytest.mark.parametrize("option", ["enable_kernel_crash_dump", "ephemeral_deploy"])
+def test_a_release_leaves_some_options_until_the_next_deployment(admin: Any, clock: Any, option: str) -> None:
+    assert admin.op("node02", "deploy", **{option: "true"}).json()[option] is True
     admin.op("node02", "release")
     clock.pass_(3600)
-    assert admin.read("node02")["enable_kernel_crash_dump"] is False
+    assert admin.read("node02")[option] is True
+    assert admin.op("node02", "deploy").json()[option] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        *((name, "Value should be 'true' or 'false'") for name in ("bridge_all", "bridge_stp", "enable_hw_sync")),
+        *((name, "Value should be 'true' or 'false'") for name in ("ephemeral_deploy", "install_kvm", "install_rackd")),
+        ("bridge_type", "Value must be one of: standard; ovs (not 'x')"),
+        ("bridge_fd", "Please enter an integer value"),
+    ],
+)
+def test_the_options_of_a_deployment_are_checked_before_its_image(admin: Any, name: str, words: str) -> None:
+    answer = admin.op("node02", "deploy", distro_series="nosuch", **{name: "x"})
+    assert (answer.status_code, answer.text) == (400, f"Invalid {name}: {words}")
+    assert admin.read("node02")["status_name"] == "Ready"
 
 
 def test_releasing_a_ready_machine_does_nothing(admin: Any) -> None:
@@ -377,7 +375,7 @@ def test_locking_unlocking_and_power(admin: Any) -> None:
 def test_only_the_owner_marks_a_machine_broken_and_a_superuser_fixes_it(admin: Any, bob: Any) -> None:
     assert admin.op("node09", "mark_broken").status_code == 403
     broken = bob.op("node09", "mark_broken", comment="bad DIMM").json()
-    assert (broken["status_name"], broken["error_description"], broken["owner"]) == ("Broken", "bad DIMM", None)
+    assert (broken["status_name"], broken["error_description"], broken["owner"]) == ("Broken", "bad DIMM", "bob")
     fixed = admin.op("node09", "mark_fixed").json()
     assert (fixed["status_name"], fixed["error_description"]) == ("Deployed", "")
     assert admin.op("node12", "mark_fixed").json()["status_name"] == "Ready"

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pytest
 
 from maas_simulator import SimulatedRegion
-from maas_simulator.model.power import PowerState
+from maas_simulator.model.power import BmcMode, PowerState
 
 STATES = get_args(PowerState)
 
@@ -25,15 +25,49 @@ def test_a_query_stores_the_power_state_from_the_bmc(
     assert admin.read("node07")["power_state"] == real
 
 
-def test_a_query_works_again_after_the_failure(admin: Any, region: SimulatedRegion) -> None:
-    for rack, stored in ((False, "error"), (True, "unknown")):
-        region.bmc_down("node07", down=not rack)
-        region.rack_down(down=rack)
-        assert asked(admin, region, "node07").status_code in (500, 503)
-        assert admin.read("node07")["power_state"] == stored
-        region.clear_plans()
-        assert asked(admin, region, "node07").json() == {"state": "on"}
-        assert admin.read("node07")["power_state"] == "on"
+@pytest.mark.parametrize(
+    ("mode", "status", "stored"),
+    [("down", 500, "on"), ("no query", 500, "on"), ("unroutable", 500, "unknown"), (None, 503, "unknown")],
+)
+def test_a_query_works_again_after_the_failure(
+    admin: Any, region: SimulatedRegion, mode: Any, status: int, stored: str
+) -> None:
+    if mode is None:
+        region.rack_down()
+    else:
+        region.bmc_down("node07", mode=mode)
+    assert asked(admin, region, "node07").status_code == status
+    assert admin.read("node07")["power_state"] == stored
+    region.clear_plans()
+    assert asked(admin, region, "node07").json() == {"state": "on"}
+    assert admin.read("node07")["power_state"] == "on"
+
+
+WORKS: dict[BmcMode, tuple[str, str, str]] = {
+    "down": ("no", "no", "no"),
+    "no on": ("no", "yes", "yes"),
+    "no off": ("yes", "no", "yes"),
+    "no query": ("switches", "switches", "no"),
+    "stays off": ("if on", "yes", "yes"),
+    "stays on": ("yes", "if off", "yes"),
+    "unroutable": ("no", "no", "no"),
+}
+"""Whether switching on, switching off and a query work."""
+
+
+@pytest.mark.parametrize("real", ["on", "off"])
+@pytest.mark.parametrize("mode", WORKS)
+def test_a_bmc_may_fail_in_one_way_only(admin: Any, region: SimulatedRegion, mode: BmcMode, real: PowerState) -> None:
+    on, off, query = WORKS[mode]
+    machine = region.machine("node07")
+    machine.power_type = "webhook"  # It never restarts a machine.
+    region.bmc_down("node07", mode=mode)
+    for command, works in (("on", on), ("off", off)):
+        region.set_power("node07", stored=real, real=real)
+        answer = admin.op("node07", f"power_{command}")
+        assert (answer.status_code == 200) == (works in ("yes", f"if {real}")), command
+        assert machine.real_power == (command if works in ("yes", "switches") else real)
+    assert (asked(admin, region, "node07").status_code == 200) == (query == "yes")
 
 
 @pytest.mark.parametrize("state", ["on", "off"])

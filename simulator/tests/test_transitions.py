@@ -42,7 +42,8 @@ TAKEN: dict[str, dict[Status, Status]] = {
         Status.DISK_ERASING: Status.FAILED_DISK_ERASING,
     },
     "rescue_mode": dict.fromkeys(
-        set(Status) - UNDER_WAY - {Status.RESCUE_MODE, Status.FAILED_RELEASING, Status.FAILED_EXITING_RESCUE_MODE},
+        set(Status) - UNDER_WAY - {Status.RESCUE_MODE, Status.FAILED_RELEASING, Status.FAILED_EXITING_RESCUE_MODE}
+        | {Status.ENTERING_RESCUE_MODE},
         Status.ENTERING_RESCUE_MODE,
     ),
     "exit_rescue_mode": dict.fromkeys(
@@ -50,12 +51,13 @@ TAKEN: dict[str, dict[Status, Status]] = {
             Status.RESCUE_MODE,
             Status.ENTERING_RESCUE_MODE,
             Status.FAILED_ENTERING_RESCUE_MODE,
+            Status.EXITING_RESCUE_MODE,
             Status.FAILED_EXITING_RESCUE_MODE,
         ),
         Status.EXITING_RESCUE_MODE,
     ),
     "lock": {Status.DEPLOYED: Status.DEPLOYED, Status.DEPLOYING: Status.DEPLOYING},
-    "mark_broken": dict.fromkeys(set(Status) - {Status.BROKEN}, Status.BROKEN),
+    "mark_broken": dict.fromkeys(Status, Status.BROKEN),
     "mark_fixed": {Status.BROKEN: Status.DEPLOYED},  # the previous status in this test
     "override_failed_testing": {Status.FAILED_TESTING: Status.READY},
 }
@@ -69,7 +71,6 @@ REFUSED = {
     "rescue_mode": (409, "Invalid transition: {status} -> Entering rescue mode."),
     "exit_rescue_mode": (409, "Invalid transition: {status} -> Exiting rescue mode."),
     "lock": (409, "Can't lock, node is not deployed or deploying"),
-    "mark_broken": (409, "Invalid transition: {status} -> Broken."),
     "mark_fixed": (409, "Can't mark a non-broken node as 'Ready'."),
     "override_failed_testing": (409, "Unable to override node status. Node is not in 'Failed testing' status."),
 }
@@ -127,7 +128,7 @@ def test_passed_tests_restore_the_status_of_a_machine_in_use_and_make_others_rea
     assert region.machine("node02").status is end
 
 
-@pytest.mark.parametrize("status", sorted(TAKEN["rescue_mode"]), ids=lambda each: each.name)
+@pytest.mark.parametrize("status", sorted(TAKEN["rescue_mode"].keys() - UNDER_WAY), ids=lambda each: each.name)
 def test_leaving_rescue_mode_restores_the_status(
     admin: Any, region: SimulatedRegion, clock: Any, status: Status
 ) -> None:

@@ -3,6 +3,7 @@
 from maas_simulator.control import create_control_app
 from maas_simulator.http.app import create_app
 from maas_simulator.model.auth import User
+from maas_simulator.model.costs import Costs
 from maas_simulator.model.faults import Fault, Latency, RateLimit, RequestCount, RequestRecord, count_requests
 from maas_simulator.model.hardware import Disk
 from maas_simulator.model.machines import SimulatedMachine
@@ -19,6 +20,7 @@ from maas_simulator.worlds.world import World
 
 __all__ = [
     "DEMO_USERS",
+    "Costs",
     "Disk",
     "Fault",
     "Latency",

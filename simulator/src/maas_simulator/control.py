@@ -24,6 +24,7 @@ from maas_simulator.control_inputs import (
     Restart,
     TakeOver,
 )
+from maas_simulator.model.costs import Costs
 from maas_simulator.model.faults import Fault, Hold, count_requests
 from maas_simulator.model.oddities import OddEvents, OddMachine
 from maas_simulator.model.refusals import Refusal
@@ -230,6 +231,15 @@ def _set_variant(region: SimulatedRegion, variant: Variant) -> JSON:
     return _variant(region)
 
 
+def _costs(region: SimulatedRegion, _: None = None) -> JSON:
+    return asdict(region.costs)
+
+
+def _set_costs(region: SimulatedRegion, costs: Costs) -> JSON:
+    region.costs = costs
+    return _costs(region)
+
+
 def _requests(region: SimulatedRegion, _: None = None) -> JSON:
     return {
         "total": region.requests.total,
@@ -318,6 +328,8 @@ COMMANDS: Final[tuple[Command[Any], ...]] = (
     Command(
         "PUT", "/variant", "Change the region's behaviour where regions of MAAS 3.7.3 differ.", _set_variant, Variant
     ),
+    Command("GET", "/costs", "How long requests take.", _costs, NO_BODY),
+    Command("PUT", "/costs", "Change how long requests take. Fields that are left out are zero.", _set_costs, Costs),
     Command("POST", "/restart", "Refuse connections for a while. The region keeps its state.", _restart, Restart),
     Command(
         "GET",

@@ -8,10 +8,11 @@ from maas_simulator.model.machines import Plan, SimulatedMachine
 from maas_simulator.model.networks import RACK
 from maas_simulator.model.oddities import OddEvents, OddMachine
 from maas_simulator.model.ops import READS, check_op
-from maas_simulator.model.power import BmcFailure, PowerErrors, PowerState
+from maas_simulator.model.power import BmcFailure, BmcMode, PowerErrors, PowerState
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations import instant_operations, timed_operations
 from maas_simulator.operations.plans import Planned, check_stage, planned
+from maas_simulator.operations.rules import RULES
 from maas_simulator.state import RegionState
 
 
@@ -62,16 +63,37 @@ class SimulatedRegion(RegionState):
             self.machine(name).plans.append(Plan(stage, hangs=hang is not None, reason=reason))
 
     def bmc_down(
-        self, name: str, *, down: bool = True, errors: PowerErrors = "driver", reason: str | None = None
+        self,
+        name: str,
+        *,
+        down: bool = True,
+        mode: BmcMode = "down",
+        errors: PowerErrors = "driver",
+        reason: str | None = None,
+        seconds: float = 0.0,
     ) -> None:
-        """Make a machine's BMC stop answering, or answer again. While it is down, operations that need power fail.
+        """Make a machine's BMC fail, or work again. Meanwhile operations that need it fail.
 
-        Regions of MAAS 3.7.3 differ in the error. Some report the error of the BMC's ``driver``, others that of the
-        ``agent``: a 500 ``ExitError: exit status 1``, and ``Activity task failed`` for a deployment. A ``reason``
-        replaces either.
+        Args:
+            name: The machine: a hostname or system id.
+            down: Whether the BMC fails.
+            mode: How it fails. ``down``: it does not answer. ``no on``, ``no off``, ``no query``: it fails to switch
+                the machine on or off, or to report its state. As MAAS ends switching with a query, ``no query`` fails
+                all requests, but the machine switches. ``stays off``, ``stays on``: it accepts all commands, and the
+                machine does not change. ``unroutable``: no rack controller can reach the BMC.
+                ``slow``: it works, but each command takes ``seconds``.
+            errors: Whose error MAAS reports; regions of MAAS 3.7.3 differ. Some report the error of the BMC's
+                ``driver``, others that of the ``agent``: a 500 ``ExitError: exit status 1``, and ``Activity task
+                failed`` for a deployment.
+            reason: The error that MAAS reports instead.
+            seconds: Real seconds that each command takes, also one that fails. A query is one command, and switching is
+                three. A deployment does not wait for its BMC.
+
+        Raises:
+            KeyError: There is no such machine.
         """
         with self.lock:
-            self.machine(name).bmc_down = BmcFailure(errors, reason) if down else None
+            self.machine(name).bmc_down = BmcFailure(errors, reason, mode, seconds) if down else None
 
     def rack_down(self, system_id: str = RACK, *, down: bool = True) -> None:
         """Disconnect a rack controller, or reconnect it; ``KeyError`` if it does not exist.
@@ -186,15 +208,15 @@ class SimulatedRegion(RegionState):
         Raises:
             KeyError: There is no such machine or user.
         """
-        self._from_outside(timed_operations.deploy, name, username, **form)
+        self._from_outside("deploy", name, username, **form)
 
     def abort(self, name: str, username: str, comment: str = "") -> None:
         """Another user aborts the machine's operation, whatever their permissions."""
-        self._from_outside(timed_operations.abort, name, username, comment=comment)
+        self._from_outside("abort", name, username, comment=comment)
 
     def release(self, name: str, username: str, /, **form: str) -> None:
         """Another user releases a machine, whatever their permissions; ``form`` is for ``op=release``."""
-        self._from_outside(timed_operations.release, name, username, **form)
+        self._from_outside("release", name, username, **form)
 
     def add_tag(self, name: str, comment: str = "") -> None:
         """Add a tag to the region."""
@@ -208,7 +230,7 @@ class SimulatedRegion(RegionState):
             self._check_known(username)
             if machine.owner is not None:
                 machine.switch("off")
-                timed_operations.release(self, machine, username, {})
+                RULES["release"].carry_out(self, machine, username, {})
                 self.play()
             self._check_ready(machine)
             timed_operations.acquire(self, machine, username)
@@ -235,8 +257,8 @@ class SimulatedRegion(RegionState):
             self._check_known(username)
             self._check_known(releaser)
             if machine.owner is not None:
-                timed_operations.release(self, machine, releaser, {"comment": [because]})
-                instant_operations.power_off(self, machine, releaser, {})
+                RULES["release"].carry_out(self, machine, releaser, {"comment": [because]})
+                instant_operations.switch_off(self, machine)
                 self.play()
             self._check_ready(machine)
             self.deploy(name, username, **form)
@@ -256,8 +278,9 @@ class SimulatedRegion(RegionState):
                 f"a machine that is {machine.status_name} cannot be taken over; it must be Ready after the release"
             )
 
-    def _from_outside(self, operate: timed_operations.Operate, name: str, username: str, /, **form: str) -> None:
+    def _from_outside(self, op: str, name: str, username: str, /, **form: str) -> None:
         with self.lock:
             self._check_known(username)
-            operate(self, self.machine(name), username, {key: [value] for key, value in form.items() if value})
+            given = {key: [value] for key, value in form.items() if value}
+            RULES[op].carry_out(self, self.machine(name), username, given)
             self.play()

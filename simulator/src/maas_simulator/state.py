@@ -9,6 +9,7 @@ from itertools import count
 from maas_simulator.model.auth import Authenticator, User
 from maas_simulator.model.built_in_scripts import NEW_SCRIPT, add_built_in_scripts, add_revision
 from maas_simulator.model.config import CONFIG
+from maas_simulator.model.costs import COMMANDS, Costs, Workers
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE, Event, EventLog
 from maas_simulator.model.faults import Faults, Hold, Requests
 from maas_simulator.model.images import Images
@@ -17,6 +18,7 @@ from maas_simulator.model.machines import MANUAL, Machines, Rack, SimulatedMachi
 from maas_simulator.model.networks import RACK, add_default_networks
 from maas_simulator.model.oddities import Oddities
 from maas_simulator.model.organisation import add_default_organisation
+from maas_simulator.model.power import Command
 from maas_simulator.model.records import Record, Tables
 from maas_simulator.model.refusals import Refusal, rack_down
 from maas_simulator.model.region_objects import add_region_objects
@@ -60,6 +62,10 @@ class RegionState:
         self.racks = {RACK: Rack(RACK, "rack01")}
         self.variant = Variant()
         self.oddities = Oddities()
+        self.costs = Costs()
+        self.workers = Workers()
+        self.bmc_seconds = 0.0
+        """How many real seconds the BMCs have taken for the current request."""
         self.faults = Faults()
         self.holds: dict[str, Hold] = {}
         self.requests = Requests()
@@ -165,6 +171,8 @@ class RegionState:
         """Change a machine's status and add its DEBUG event. For *Allocated* the event names the owner."""
         before, machine.status = machine.status, status
         track_use(machine)
+        if status is before:
+            return
         whom = f" (to {machine.owner})" if status is Status.ALLOCATED else ""
         self.say(machine, "DEBUG", "Node changed status", f"From '{before.display}' to '{status.display}'{whom}")
 
@@ -183,14 +191,19 @@ class RegionState:
     def new_set(self, machine: SimulatedMachine, kind: SetType, results: Sequence[ScriptResult]) -> ScriptSet:
         """Add a script set and make it the current one of its kind, unless it is empty (recorded in MAAS 3.7.3).
 
-        A setting says how many sets are kept.
+        Older sets end. A setting says how many are kept.
         """
         scripts = ScriptSet(next(self._set_ids), machine.system_id, kind, results)
         machine.sets.append(scripts)
         if results:
             machine.current[kind] = scripts.id
-        kept = int(str(self.settings[f"max_node_{kind.name.lower()}_results"]))
-        for old in [each for each in machine.sets if each.type is kind][:-kept]:
+        same, kept = (
+            [each for each in machine.sets if each.type is kind],
+            int(str(self.settings[f"max_node_{kind.name.lower()}_results"])),
+        )
+        for old in same[:-1]:
+            old.abort()
+        for old in same[:-kept]:
             if old.id not in machine.current.values():
                 machine.sets.remove(old)
         return scripts
@@ -211,17 +224,14 @@ class RegionState:
         first, self._next_result = self._next_result, self._next_result + count
         return first
 
-    def power_failure(self, machine: SimulatedMachine) -> Refusal | None:
-        """The reason why a machine cannot be switched on or off, or None: its rack controller or BMC is down."""
+    def power_failure(self, machine: SimulatedMachine, *commands: Command) -> Refusal | None:
+        """Send commands to a BMC, and return why MAAS cannot: its rack controller or the BMC is down."""
         if not self.racks[machine.rack].connected:
             return rack_down(machine.rack)
-        return Refusal(500, machine.power_failure.answer) if machine.power_failure is not None else None
-
-    def check_power(self, machine: SimulatedMachine) -> None:
-        """Raise a ``Refusal`` if the machine cannot be switched on or off."""
-        failure = self.power_failure(machine)
-        if failure is not None:
-            raise failure
+        delay = machine.bmc_down.seconds if machine.bmc_down is not None else 0.0
+        self.bmc_seconds += sum(COMMANDS[each] for each in commands) * (self.costs.bmc + delay)
+        failure = machine.bmc_failure(*commands)
+        return Refusal(500, failure.answer(machine.power_type, machine.system_id)) if failure is not None else None
 
     def current_set(self, machine: SimulatedMachine, kind: SetType) -> ScriptSet | None:
         """Return the script set of the machine's latest run of this kind."""
@@ -249,10 +259,17 @@ class RegionState:
         """Record that the machine's image was deployed now."""
         self.images.deployed(f"{machine.osystem}/{machine.distro_series}", machine.architecture)
 
-    def give_back(self, machine: SimulatedMachine) -> None:
+    def leave_in(self, machine: SimulatedMachine, status: Status, *, keeps_address: bool = False) -> None:
+        """Change a machine's status at the end of an operation. A machine that nobody uses loses its owner."""
+        self.set_status(machine, status)
+        if status in (Status.READY, Status.NEW):
+            self.give_back(machine, keeps_address=keeps_address)
+
+    def give_back(self, machine: SimulatedMachine, *, keeps_address: bool = False) -> None:
         """Remove the owner, switch the machine off and forget its installation."""
         machine.owner = None
-        release_addresses(self.tables, machine)
+        if not keeps_address:
+            release_addresses(self.tables, machine)
         machine.agent_name = ""
         machine.annotations.clear()
         machine.locked = False

@@ -29,7 +29,7 @@ class Exchange:
     """A request and its response.
 
     ``user`` signs the request; None sends it as it is. ``headers`` are those that differ from the usual ones; an empty
-    one is left out. ``answer`` is None if only the request is known. ``t`` is in seconds since the start.
+    one is left out. ``answer`` is None if only the request is known. ``ended`` is in seconds since the start.
     """
 
     topic: str
@@ -41,7 +41,7 @@ class Exchange:
     user: str | None = "admin"
     headers: Mapping[str, str] = field(default_factory=dict)
     n: int = 0
-    t: float = 0.0
+    ended: float = 0.0
 
     @property
     def name(self) -> str:
@@ -112,7 +112,7 @@ def _exchange(topic: str, line: dict[str, Any]) -> Exchange:
         line["as"],
         line.get("headers", {}),
         line.get("n", 0),
-        line.get("t", 0.0),
+        line.get("t", 0.0) + line.get("took", 0.0),
     )
 
 

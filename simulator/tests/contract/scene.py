@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from maas_simulator import SimulatedMachine, SimulatedRegion, Status
-from maas_simulator.http.machine_routes import POST_OPERATIONS
+from maas_simulator.model.power import BmcMode
 from maas_simulator.model.refusals import Refusal
 from maas_simulator.operations import instant_operations, timed_operations
+from maas_simulator.operations.rules import RULES
 from simulator.tests.contract.ids import EVENT, Ids
 
-TIME_LIMIT: Final = 7200.0
+TIME_LIMIT: Final = 100_000.0
 """Simulated seconds after which a step gives up."""
 
 TICK: Final = 1.0
@@ -44,9 +45,9 @@ class Scene:
 
     def acts(self, op: str, name: str, user: str, form: dict[str, str]) -> None:
         """Carry out an operation that was not recorded. It may be rejected, as it may have been in MAAS."""
-        act = instant_operations.power_off if op == "power_off" else POST_OPERATIONS[op].act
         with self.region.lock, contextlib.suppress(Refusal):
-            act(self.region, self.region.machine(name), user, {key: [value] for key, value in form.items()})
+            machine, given = self.region.machine(name), {key: [value] for key, value in form.items()}
+            RULES[op].carry_out(self.region, machine, user, given)
             self.region.play()
 
 
@@ -130,9 +131,9 @@ def calls_event(cursor: int, name: str, event_type: str) -> Step:
     return step
 
 
-def bmc(name: str, *, fails: bool) -> Step:
-    """A machine's BMC stops answering, or answers again."""
-    return lambda scene: scene.region.bmc_down(name, down=fails)
+def bmc(name: str, *, fails: bool, mode: BmcMode = "down") -> Step:
+    """A machine's BMC fails, or works again."""
+    return lambda scene: scene.region.bmc_down(name, down=fails, mode=mode)
 
 
 def rack(*, down: bool) -> Step:

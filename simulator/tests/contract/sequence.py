@@ -7,15 +7,18 @@ from typing import Final
 
 from maas_simulator import serving
 from maas_simulator.http.render import machine_json
-from simulator.tests.contract.lab import NODE04, NOT_BOOTING, Lab
+from simulator.tests.contract.lab import Lab
 from simulator.tests.contract.recording import SECOND, Exchange, LabEvent
 from simulator.tests.contract.replay import Outcome, send_again
-from simulator.tests.contract.scene import Scene, StuckError, hangs_next
+from simulator.tests.contract.scene import Scene, StuckError
 from simulator.tests.contract.second_world import second_region, world
 from simulator.tests.contract.sender import Sender
 
 FACTOR: Final = 30.0
 """How many simulated seconds pass in a second of the recording, whose machines were programs without a delay."""
+
+WAITS: Final = 200.0
+"""How many pass in a second that the recording waited on purpose, until something had happened."""
 
 LONGEST: Final = 900.0
 """The longest time in simulated seconds that passes at once. MAAS's time limits never passed in the recording."""
@@ -55,7 +58,7 @@ def _replay(steps: Steps) -> list[Outcome]:
     with serving(scene.region) as url:
         sender = Sender(scene.region, url)
         try:
-            return list(_Player(scene, sender, steps[0].t).play(steps))
+            return list(_Player(scene, sender, steps[0]).play(steps))
         finally:
             sender.close()
 
@@ -63,32 +66,33 @@ def _replay(steps: Steps) -> list[Outcome]:
 class _Player:
     """Plays a part of the sequence on a region."""
 
-    def __init__(self, scene: Scene, sender: Sender, t: float) -> None:
+    def __init__(self, scene: Scene, sender: Sender, first: Exchange | LabEvent) -> None:
         self.scene, self.sender = scene, sender
         self.lab = Lab()
-        self.t = t
+        self.t = first.t if isinstance(first, LabEvent) else first.ended
         self.problems: list[str] = []
         scene.region.authenticator.clock = lambda: world()["start"] + self.t
 
     def play(self, steps: Steps) -> Iterator[Outcome]:
         """Repeat the steps and return the exchanges with a known answer."""
         for step in steps:
-            self._pass_time(step.t)
             if isinstance(step, LabEvent):
+                self._pass_time(step.t)
                 self._happens(step)
                 continue
-            if step.n in NOT_BOOTING:
-                self.scene.play([hangs_next(NODE04, "Deploying")])
+            self._pass_time(step.ended)  # MAAS stores its changes at the end of a request.
             if step.n in FREED:
                 self.scene.region.machines[FREED[step.n]].owner = None
-            outcome = send_again(step, self.scene, self.sender, self.problems)
+            with self.lab.circumstances(step, self.scene):
+                outcome = send_again(step, self.scene, self.sender, self.problems)
             if step.answer is not None:
                 self.problems = []
                 yield outcome
 
-    def _pass_time(self, until: float) -> None:
-        seconds, self.t = max(0.0, until - self.t), until
-        self.scene.region.advance(min(seconds * FACTOR, LONGEST))
+    def _pass_time(self, until: float, factor: float = FACTOR) -> None:
+        seconds = max(0.0, until - self.t)
+        self.t += seconds
+        self.scene.region.advance(min(seconds * factor, LONGEST))
 
     def _happens(self, event: LabEvent) -> None:
         try:
@@ -96,5 +100,5 @@ class _Player:
         except (StuckError, KeyError) as problem:
             self.problems.append(f"after {event.n} {event.title}: {problem}")
         if event.hostname is None:
-            self._pass_time(event.ended)
+            self._pass_time(event.ended, WAITS)
         self.t = event.ended

@@ -18,7 +18,7 @@ LEAST = 0.95
 
 RECORDED = 271
 
-LEAST_OF_SECOND = 0.67
+LEAST_OF_SECOND = 0.94
 """The minimum share of equal exchanges of the second recording. Raise it with the simulator."""
 
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "simulator.md"
@@ -61,7 +61,7 @@ def test_nearly_all_exchanges_are_the_same() -> None:
 
 def test_every_incidental_key_differs_somewhere() -> None:
     played = [*(outcome for topic in FIRST.topics for outcome in outcomes(topic)), *sequence_outcomes()]
-    pairs = [(outcome.exchange.answer, outcome.answer) for outcome in played if outcome.same]
+    pairs = [(outcome.exchange.answer, outcome.answer) for outcome in played]
     found = [each for recorded, answer in pairs if recorded for each in differences(recorded, answer, {})]
     differing = {each.partition(" ")[0].rpartition(".")[2].partition("[")[0] for each in found}
     assert known().incidental.keys() - differing == set()

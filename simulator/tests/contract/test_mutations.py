@@ -9,7 +9,7 @@ import pytest
 from maas_simulator import SimulatedRegion, Status, state
 from maas_simulator.http import app, calls, endpoints, machine_routes
 from maas_simulator.http.calls import Call, as_form, parse_body
-from maas_simulator.http.machine_routes import POST_OPERATIONS
+from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.render import machine_json
 from maas_simulator.model import auth
 from maas_simulator.model.auth import Authenticator
@@ -18,6 +18,7 @@ from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.refusals import HTML, Refusal
 from maas_simulator.operations import constraints, timed_operations
 from maas_simulator.operations.deployment_stages import TO_DISK
+from maas_simulator.operations.rules import RULES
 from maas_simulator.state import RegionState
 from simulator.tests.contract.replay import outcomes, replay
 
@@ -63,17 +64,21 @@ def _oldest_events_first(patch: Patch) -> None:
     patch.setattr(EventLog, "query", lambda *args, **options: query(*args, **options)[::-1])
 
 
+def _change_rule(patch: Patch, op: str, **changes: Any) -> None:
+    handlers = next(each.handlers for each in endpoints.ENDPOINTS if each.name == "Machine")
+    patch.setitem(handlers, ("POST", op), Operation(replace(RULES[op], **changes)))
+
+
 def _always_deploys(patch: Patch) -> None:
-    patch.setattr(timed_operations, "DEPLOYABLE", frozenset(Status))
+    _change_rule(patch, "deploy", statuses=frozenset(Status))
 
 
 def _always_commissions(patch: Patch) -> None:
-    patch.setattr(timed_operations, "COMMISSIONABLE", frozenset(Status))
+    _change_rule(patch, "commission", statuses=frozenset(Status))
 
 
 def _shows_the_new_status_of_an_abort(patch: Patch) -> None:
-    handlers = next(each.handlers for each in endpoints.ENDPOINTS if each.name == "Machine")
-    patch.setitem(handlers, ("POST", "abort"), replace(POST_OPERATIONS["abort"], keeps=("power_state",)))
+    _change_rule(patch, "abort", keeps=("power_state",))
 
 
 def _lists_nothing_without_credentials(patch: Patch) -> None:
@@ -141,11 +146,11 @@ def _fails_a_deploy_at_once(patch: Patch) -> None:
     deploy = timed_operations.deploy
 
     def checked(where: RegionState, machine: SimulatedMachine, *args: Any) -> None:
-        where.check_power(machine)
+        if (failure := where.power_failure(machine, "on")) is not None:
+            raise failure
         deploy(where, machine, *args)
 
-    handlers = next(each.handlers for each in endpoints.ENDPOINTS if each.name == "Machine")
-    patch.setitem(handlers, ("POST", "deploy"), replace(POST_OPERATIONS["deploy"], act=checked))
+    _change_rule(patch, "deploy", act=checked)
 
 
 DEVIATIONS = (

@@ -7,6 +7,7 @@ from maas_mcp.operations.progress import Progress
 from maas_mcp.testing.host import Host
 from maas_mcp.testing.region import MaasRegion
 from maas_simulator import (
+    Costs,
     Disk,
     Fault,
     Latency,
@@ -22,6 +23,7 @@ from maas_simulator import (
 )
 
 __all__ = [
+    "Costs",
     "Disk",
     "Fault",
     "Host",

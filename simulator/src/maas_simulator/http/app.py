@@ -22,6 +22,7 @@ from maas_simulator.http.endpoints import PREFIX, find
 from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import OUTSIDE_THE_API
 from maas_simulator.model.auth import NOBODY, User
+from maas_simulator.model.costs import cost
 from maas_simulator.model.faults import Hold, RequestRecord
 from maas_simulator.model.refusals import (
     BY_USER,
@@ -60,6 +61,8 @@ class _ParsedRequest:
     data: object
     signed: Signed
     broken: Refusal | None
+    shown: int = 0
+    """How many machines the response shows."""
 
 
 class _RegionApp:
@@ -112,14 +115,27 @@ class _RegionApp:
             raise
         with self.region.lock:
             self.region.play()
-            return self._respond(parsed)
+            response = self._respond(parsed)
+            busy = self._occupy_worker(parsed)
+        await _wait(busy)
+        return response
 
     def _respond(self, parsed: _ParsedRequest) -> Response:
+        self.region.bmc_seconds, parsed.shown = 0.0, 0
         try:
             answer = self._handle(parsed)
         except Refusal as refusal:
             return _response(refusal.status, refusal.body, refusal.content_type, refusal.headers)
+        values = answer.value if isinstance(answer.value, list) else [answer.value]
+        parsed.shown = sum(isinstance(each, dict) and "interface_set" in each for each in values)
         return _response(answer.status, answer.body, answer.content_type, answer.headers)
+
+    def _occupy_worker(self, parsed: _ParsedRequest) -> float:
+        """Return how long the request takes, with the wait for a worker."""
+        path, changes = parsed.endpoint.path if parsed.endpoint else "", parsed.request.method != "GET"
+        costs = self.region.costs
+        seconds = self.region.bmc_seconds + cost(costs, path, changes=changes, shown=parsed.shown)
+        return self.region.workers.work(self.region.schedule.clock(), seconds, costs.workers) if seconds else 0.0
 
     def _handle(self, parsed: _ParsedRequest) -> Answer:
         endpoint, request = parsed.endpoint, parsed.request
@@ -246,7 +262,7 @@ def _normalized(path: str) -> str:
 
 def _takes_json(method: str, endpoint: Endpoint | None, op: str | None) -> bool:
     operation = endpoint.handlers.get((method, op)) if endpoint is not None else None
-    return method == "PUT" or (isinstance(operation, Operation) and operation.takes_json)
+    return method == "PUT" or (isinstance(operation, Operation) and operation.rule.takes_json)
 
 
 def _hold_names(parsed: _ParsedRequest) -> tuple[str, ...]:

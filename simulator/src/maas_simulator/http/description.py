@@ -40,5 +40,5 @@ def _is_simulated(handler: Handler) -> bool:
 
 
 def _action(method: str, op: str | None, handler: Handler) -> dict[str, object]:
-    function = handler.act if isinstance(handler, Operation) else handler
+    function = handler.rule.act if isinstance(handler, Operation) else handler
     return {"name": op or _CRUD[method], "method": method, "op": op, "restful": op is None, "doc": function.__doc__}

@@ -24,8 +24,9 @@ from maas_simulator.http import (
 )
 from maas_simulator.http.calls import Endpoint
 from maas_simulator.http.empty_collections import EMPTY
-from maas_simulator.http.machine_routes import POST_OPERATIONS
+from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import ONLY_CHECKED, UNSIMULATED, unsimulated_handlers
+from maas_simulator.operations.rules import RULES
 
 PREFIX = "/MAAS/api/2.0/"
 
@@ -116,7 +117,7 @@ SIMULATED = (
             ("POST", "set_workload_annotations"): machine_edits.set_workload_annotations,
             ("POST", "set_owner_data"): machine_edits.set_owner_data,
             ("POST", "power_off"): machine_routes.power_off,
-            **{("POST", name): operation for name, operation in POST_OPERATIONS.items()},
+            **{("POST", name): Operation(rule) for name, rule in RULES.items() if name != "power_off"},
             **ONLY_CHECKED,
             **interface_resources.MACHINE_OPERATIONS,
             **storage_layouts.MACHINE_OPERATIONS,

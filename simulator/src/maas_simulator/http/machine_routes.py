@@ -12,69 +12,40 @@ from maas_simulator.model.power_types import power_json
 from maas_simulator.model.refusals import Refusal, conflict, for_superusers
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.statuses import RELEASABLE, Status
-from maas_simulator.operations import instant_operations, timed_operations
+from maas_simulator.operations import instant_operations
 from maas_simulator.operations.constraints import Constraints
+from maas_simulator.operations.rules import RULES, Rule
 
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation on one machine. The response shows the old values of the fields in ``keeps``.
+    """The handler of an operation on one machine. It does not show the addresses yet that the operation assigned."""
 
-    It does not show the addresses yet that the operation assigned.
-
-    Only a ``takes_json`` operation reads parameters from a JSON body (MAAS 3.7).
-    """
-
-    permission: str
-    act: timed_operations.Operate
-    keeps: tuple[str, ...] = ("power_state", "ip_addresses")
-    takes_json: bool = False
+    rule: Rule
 
     def __call__(self, call: Call) -> Answer:
         """Carry out the operation and return the machine."""
         machine = call.machine()
-        call.check_permission(self.permission, machine)
+        call.check_permission(self.rule.permission, machine)
         before: dict[str, Any] = machine_json(call.region, machine)
         try:
-            self.act(call.region, machine, call.user.username, call.form)
+            self.rule.carry_out(call.region, machine, call.user.username, call.form)
         except Refusal as refusal:
-            # Another layer of MAAS reports failures after the change is stored, such as a failed power-on.
-            raise refusal.without_vary() if refusal.status in (500, 503) else refusal from None
+            # Only power failures have these statuses, and MAAS stores the change first.
+            raise refusal.after_commit() if refusal.status in (500, 503) else refusal from None
         call.region.play()
         after: dict[str, Any] = machine_json(call.region, machine)
         if machine.status is Status.READY:
             return Answer(after)
         for nic in after["interface_set"]:
             _hide_new(nic["links"], before["ip_addresses"])
-        return Answer(after | {field: before[field] for field in self.keeps})
+        return Answer(after | {field: before[field] for field in self.rule.keeps})
 
 
 def _hide_new(links: list[JSON], addresses: list[str]) -> None:
     for link in links:
         if link.get("ip_address") not in addresses:
             link.pop("ip_address", None)
-
-
-_BEFORE = ("power_state", "ip_addresses")
-_SCRIPTS = tuple(
-    f"{kind}_status{name}" for kind in ("commissioning", "testing", "storage_test") for name in ("", "_name")
-)
-
-POST_OPERATIONS: dict[str, Operation] = {
-    "deploy": Operation("edit", timed_operations.deploy),
-    "commission": Operation("superuser", timed_operations.commission, takes_json=True),
-    "test": Operation("superuser", timed_operations.test, takes_json=True),
-    "release": Operation("edit", timed_operations.release, takes_json=True),
-    "abort": Operation("edit", timed_operations.abort, ("status", "status_name", "power_state", *_SCRIPTS)),
-    "rescue_mode": Operation("admin", timed_operations.rescue_mode),
-    "exit_rescue_mode": Operation("admin", timed_operations.exit_rescue_mode),
-    "lock": Operation("lock", instant_operations.lock),
-    "unlock": Operation("lock", instant_operations.unlock),
-    "mark_broken": Operation("owner", instant_operations.mark_broken),
-    "mark_fixed": Operation("admin", instant_operations.mark_fixed),
-    "override_failed_testing": Operation("admin", instant_operations.override_failed_testing),
-    "power_on": Operation("edit", instant_operations.power_on, (*_BEFORE, "osystem", "distro_series", "hwe_kernel")),
-}
 
 
 def read(call: Call) -> Answer:
@@ -108,7 +79,7 @@ def power_off(call: Call) -> Answer:
     """Switch off; ``null`` if MAAS cannot."""
     machine = call.machine()
     manual = machine.power_type == MANUAL
-    answer = Operation("edit", instant_operations.power_off)(call)
+    answer = Operation(RULES["power_off"])(call)
     return Answer(None) if manual else answer
 
 
@@ -173,7 +144,7 @@ def release_many(call: Call) -> Answer:
         raise conflict(f"Machine(s) cannot be released in their current state: {states}.")
     released = [m for m in machines if m.status in RELEASABLE]
     for machine in released:
-        timed_operations.release(call.region, machine, call.user.username, _only_comment(call))
+        RULES["release"].carry_out(call.region, machine, call.user.username, _only_comment(call))
     return Answer([machine.system_id for machine in released])
 
 

@@ -9,8 +9,8 @@ from maas_simulator.http.calls import Answer, Call
 from maas_simulator.http.resources import check_admin
 from maas_simulator.model.config import READERS
 from maas_simulator.model.events import LEVELS, Event
-from maas_simulator.model.fields import Invalid
-from maas_simulator.model.forms import Form, last, mandatory
+from maas_simulator.model.fields import MAC_ADDRESS, Invalid
+from maas_simulator.model.forms import Form, integer, last, mandatory
 from maas_simulator.model.interfaces import mac_addresses
 from maas_simulator.model.networks import API
 from maas_simulator.model.refusals import PLAIN, Refusal, invalid
@@ -70,12 +70,14 @@ def _setting(form: Form) -> str:
 
 def events(call: Call) -> Answer:
     """Events of the machines that the user may see, newest first."""
-    limit = _limit(last(call.query, "limit"))
-    after, before = _cursor(call, "after"), _cursor(call, "before")
+    limit, after, before = (integer(call.query, name) for name in ("limit", "after", "before"))
+    limit = USUAL_EVENTS if limit is None else limit
+    if limit > MOST_EVENTS:
+        raise Refusal(400, f"Requested number of events {limit} is greater than limit: {MOST_EVENTS}")
     if after is not None and before is not None:
-        raise Refusal(400, "There is undetermined behaviour when both 'after' and 'before' are specified.")
+        raise Refusal(400, "There is undetermined behaviour when both `after` and `before` are specified.")
     found = call.region.log.query(
-        _event_filter(call), limit=limit, after=after, before=before, of=_machines_in_query(call)
+        _event_filter(call), limit=max(1, limit), after=after, before=before, of=_machines_in_query(call)
     )
     oldest = found[-1].id if found else None if after is None else after + 1
     newest = found[0].id if found else None
@@ -90,26 +92,9 @@ def events(call: Call) -> Answer:
 
 
 def _uri(call: Call, name: str, value: int | None) -> str:
-    kept = [(key, text) for key, text in parse_qsl(call.raw_query) if key not in ("after", "before", "op")]
-    cursor = [] if value is None else [(name, str(value))]
-    return f"{API}/events/?{urlencode([('op', 'query'), *kept, *cursor])}"
-
-
-def _limit(text: str) -> int:
-    if not text:
-        return USUAL_EVENTS
-    if not text.isdecimal():
-        raise Refusal(400, "Invalid limit: Please enter an integer value")
-    if int(text) > MOST_EVENTS:
-        raise Refusal(400, f"Requested number of events {int(text)} is greater than limit: {MOST_EVENTS}")
-    return int(text)
-
-
-def _cursor(call: Call, name: str) -> int | None:
-    text = last(call.query, name)
-    if text and not text.isdecimal():
-        raise Refusal(400, f"Invalid {name}: Please enter an integer value")
-    return int(text) if text else None
+    """The address of the next events. It has only the last value of each parameter, as MAAS's own."""
+    kept = {key: text for key, text in parse_qsl(call.raw_query) if key not in ("after", "before")}
+    return f"{API}/events/?{urlencode(kept | ({} if value is None else {name: str(value)}))}"
 
 
 def _event_filter(call: Call) -> Callable[[Event], bool]:
@@ -117,7 +102,10 @@ def _event_filter(call: Call) -> Callable[[Event], bool]:
     level = last(call.query, "level") or "INFO"
     if level not in LEVELS:
         raise Refusal(400, f"Unrecognised log level: {level}")
-    levels = frozenset(name for name, rank in LEVELS.items() if rank >= LEVELS[level])
+    # AUDIT is the lowest level, but chooses only its own events, of which this region has none.
+    levels = {level} if level == "AUDIT" else {name for name, rank in LEVELS.items() if rank >= LEVELS[level]}
+    if wrong := [text for text in call.query.get("mac_address", ()) if not MAC_ADDRESS.fullmatch(text)]:
+        raise Refusal(400, f"Invalid MAC address(es): {', '.join(wrong)}")
     owners = frozenset(call.query.get("owner", ()))
     chosen, hides = cache(partial(_is_selected, call)), call.region.oddities.hides
 

@@ -1,17 +1,29 @@
 """A machine as JSON: the 81 keys that MAAS 3.7 returns, in lists and single reads alike."""
 
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from functools import partial
+
 from maas_simulator.http.hardware import hardware_json
 from maas_simulator.http.interface_views import network_json
 from maas_simulator.http.storage_views import storage_json
+from maas_simulator.model.built_in_scripts import BUILT_IN, script_of
+from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record
-from maas_simulator.model.scripts import JSON, SetType, overall
+from maas_simulator.model.scripts import JSON, FinishedResults, ScriptResult, SetType, combined, overall
 from maas_simulator.model.statuses import ScriptStatus
 from maas_simulator.state import RegionState
 
-TEST_KINDS = ("cpu", "memory", "network", "interface", "other")
-"""Kinds of tests that never run by default and are always *Unknown* here."""
+TEST_KINDS: Mapping[str, Callable[[Record], bool]] = {
+    **{
+        name: partial(lambda kind, script: script["hardware_type"] == kind, kind)
+        for kind, name in enumerate(("other", "cpu", "memory", "storage", "network"))
+    },
+    "interface": lambda script: "interface" in (script["parameters"] or {}),
+}
+"""The kinds of tests whose status a machine shows."""
 
 
 def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
@@ -101,28 +113,62 @@ def _state(machine: SimulatedMachine) -> JSON:
         "is_dpu": machine.is_dpu,
         "ephemeral_deploy": machine.ephemeral_deploy,
         "enable_hw_sync": machine.enable_hw_sync,
+        **_sync(machine),
         "enable_kernel_crash_dump": machine.enable_kernel_crash_dump,
     }
 
 
+def _sync(machine: SimulatedMachine) -> JSON:
+    """The times of hardware sync."""
+    last = machine.last_sync
+    return {
+        "sync_interval": SYNC_INTERVAL if machine.enable_hw_sync else None,
+        "last_sync": None if last is None else _timestamp(last),
+        "next_sync": None if last is None else _timestamp(last + SYNC_INTERVAL),
+    }
+
+
+def _timestamp(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
+    commissioning, tests = region.current_set(machine, SetType.COMMISSIONING), _latest_tests(machine)
+    statuses = {
+        "commissioning": overall(commissioning.results if commissioning else []),
+        "testing": combined(status for _, status in tests),
+        **{
+            f"{name}_test": combined(status for script, status in tests if is_of_kind(script))
+            for name, is_of_kind in TEST_KINDS.items()
+        },
+    }
     shown: JSON = {}
-    for kind in (SetType.COMMISSIONING, SetType.TESTING):
-        scripts = region.current_set(machine, kind)
-        status = overall(scripts.results) if scripts is not None else ScriptStatus.UNKNOWN
-        for field in (kind.name.lower(), *(("storage_test",) if kind is SetType.TESTING else ())):
-            shown |= {f"{field}_status": int(status), f"{field}_status_name": status.display}
+    for name, status in statuses.items():
+        shown |= {f"{name}_status": int(status), f"{name}_status_name": status.display}
     for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
         shown[f"current_{kind.name.lower()}_result_id"] = machine.current.get(kind)
-    for name in TEST_KINDS:
-        shown |= {f"{name}_test_status": -1, f"{name}_test_status_name": "Unknown"}
     return shown
+
+
+def _counted(result: ScriptResult) -> ScriptStatus:
+    """The status as it counts. Suppressed results count as little as aborted ones."""
+    return ScriptStatus.ABORTED if result.suppressed else result.status
+
+
+def _latest_tests(machine: SimulatedMachine) -> Collection[tuple[Record, ScriptStatus]]:
+    """Each test with its latest status in any run, for each disk."""
+    latest: dict[tuple[str, str | None], tuple[Record, ScriptStatus]] = {}
+    for results in (scripts.results for scripts in machine.sets if scripts.type is SetType.TESTING):
+        if isinstance(results, FinishedResults):
+            latest |= {(name, disk): (BUILT_IN[name], results.ended_as) for name, disk in results.scripts}
+        else:
+            latest |= {(each.name, each.disk): (script_of(each), _counted(each)) for each in results}
+    return latest.values()
 
 
 def _never_set() -> JSON:
     """Fields that no simulated machine sets."""
-    nothing = ("parent", "next_sync", "last_sync", "sync_interval")
     return {
-        **dict.fromkeys((*nothing, "address_ttl")),
+        **dict.fromkeys(("parent", "address_ttl")),
         "disable_ipv4": False,
     }

@@ -9,6 +9,9 @@ from maas_simulator.model.forms import DEFAULT_IMAGE, IMAGES
 NODE_TIMEOUT: Final = 30
 """Minutes."""
 
+SYNC_INTERVAL: Final = 900
+"""Seconds between two reports of the agent of ``enable_hw_sync``."""
+
 _OSYSTEM, _, _SERIES = DEFAULT_IMAGE.partition("/")
 _ANY, _PORT, _COUNT = text(), whole(1, 65535), whole(1)
 LAYOUTS: Final = ("bcache", "blank", "custom", "flat", "lvm", "vmfs6", "vmfs7")

@@ -24,7 +24,7 @@ Reader = Callable[[Tables, str], Any]
 """Reads the text of a field. Raises ``Invalid``, with MAAS's messages."""
 
 LONGEST_LABEL: Final = 63
-_MAC: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
+MAC_ADDRESS: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 
 
 class Invalid(ValueError):  # noqa: N818 - MAAS's message about a field, not an error of the simulator
@@ -272,7 +272,7 @@ def cidr(_tables: Tables, value: str) -> str:
 
 def mac_address(_tables: Tables, value: str) -> str:
     """Read a MAC address."""
-    if not _MAC.fullmatch(value.strip()):
+    if not MAC_ADDRESS.fullmatch(value.strip()):
         raise Invalid(f"'{value}' is not a valid MAC address.")
     return value.strip().lower().replace("-", ":")
 

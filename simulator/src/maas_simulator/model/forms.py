@@ -1,6 +1,5 @@
 """Reading parameters as MAAS does, with its two kinds of booleans."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from maas_simulator.model.refusals import Refusal, invalid, invalid_parameter
@@ -55,6 +54,15 @@ def strict_boolean(form: Form, name: str) -> bool:
     return value in _YES
 
 
+def integer(form: Form, name: str) -> int | None:
+    """Read an integer; None if it is left out or empty."""
+    text = last(form, name).strip()
+    try:
+        return int(text) if text else None
+    except ValueError:
+        raise invalid_parameter(name, "Please enter an integer value") from None
+
+
 USUAL_BRIDGE_FD = 15
 """The forward delay of a bridge, in seconds."""
 
@@ -65,15 +73,13 @@ def bridge_params(form: Form) -> dict[str, object] | None:
     kind = last(form, "bridge_type")
     if kind not in ("", "standard", "ovs"):
         raise invalid_parameter("bridge_type", f"Value must be one of: standard; ovs (not {kind!r})")
-    has_stp = strict_boolean(form, "bridge_stp")
-    if not re.fullmatch(r"\s*-?\d*\s*", last(form, "bridge_fd")):
-        raise invalid_parameter("bridge_fd", "Please enter an integer value")
+    has_stp, delay = strict_boolean(form, "bridge_stp"), integer(form, "bridge_fd")
     if not bridges:
         return None
     return {
         "bridge_type": kind or "standard",
         "bridge_stp": has_stp,
-        "bridge_fd": int(last(form, "bridge_fd").strip() or USUAL_BRIDGE_FD),
+        "bridge_fd": USUAL_BRIDGE_FD if delay is None else delay,
     }
 
 

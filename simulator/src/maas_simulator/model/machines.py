@@ -8,7 +8,7 @@ from itertools import islice
 from maas_simulator.model.disks import Storage
 from maas_simulator.model.hardware import GIGABYTE, SIMULATED, Disk, Hardware
 from maas_simulator.model.networks import BOOT_NETWORK, RACK, discovered_address, own_address
-from maas_simulator.model.power import UNCONFIGURED, BmcFailure
+from maas_simulator.model.power import UNCONFIGURED, BmcFailure, Command
 from maas_simulator.model.scripts import ScriptSet, SetType
 from maas_simulator.model.statuses import AT_REST, HELD, Status
 
@@ -97,6 +97,8 @@ class SimulatedMachine:
     osystem: str = ""
     distro_series: str = ""
     hwe_kernel: str | None = None
+    acquired: bool | None = None
+    """Whether a user's file systems are on its disks: from its allocation until its release. By default, by status."""
     addressed: bool = False
     """Whether it has its own address: from the start of a deployment until its release."""
     macs: tuple[str, ...] = ()
@@ -105,14 +107,14 @@ class SimulatedMachine:
     """Its storage, once it was changed."""
     laid_out: bool = True
     """Whether its disks have a storage layout. Commissioning first removes it."""
-    acquired: bool = False
-    """Whether its disks are in use: from its allocation until its release begins."""
     linked: bool = True
     """Whether its NICs are linked to subnets. Commissioning first removes the links."""
     enable_ssh: bool = False
     """Whether it stays on after commissioning or testing."""
     ephemeral_deploy: bool = False
     enable_hw_sync: bool = False
+    last_sync: float | None = None
+    """When the agent of ``enable_hw_sync`` last reported."""
     enable_kernel_crash_dump: bool = False
     error_description: str = ""
     status_message: str | None = None
@@ -134,7 +136,8 @@ class SimulatedMachine:
     """Its script sets, oldest first."""
 
     def __post_init__(self) -> None:
-        self.acquired = self.acquired or self.status in HELD
+        if self.acquired is None:
+            self.acquired = self.status in HELD
         self.discovered_address = self.discovered_address or discovered_address(BOOT_NETWORK, self.number)
         self.own_address = self.own_address or own_address(BOOT_NETWORK, self.number)
 
@@ -150,19 +153,24 @@ class SimulatedMachine:
 
     @property
     def is_on(self) -> bool:
-        """Whether MAAS believes that the machine is on and has to be switched off."""
-        believed = self.power_state if self.power_state in ("on", "off") else self.real_power
-        return believed == "on" and self.power_type != MANUAL
+        """Whether MAAS has to switch the machine off, because it does not know it to be off."""
+        return self.power_state != "off" and self.power_type not in ("", MANUAL)
 
     @property
     def real_power(self) -> str:
         """The state that the BMC reports to a query."""
         return self.bmc_state or self.power_state
 
+    def bmc_failure(self, *commands: Command) -> BmcFailure | None:
+        """Why the BMC does not carry out these commands; None if it does."""
+        failure = self.bmc_down if self.power_type else UNCONFIGURED
+        refuses = failure is not None and any(failure.refuses(each, self.real_power) for each in commands)
+        return failure if refuses else None
+
     @property
-    def power_failure(self) -> BmcFailure | None:
-        """Why the machine cannot be switched on or off, apart from its rack controller; None if it can."""
-        return self.bmc_down if self.power_type else UNCONFIGURED
+    def restart(self) -> tuple[Command, ...]:
+        """The commands that start the machine, or restart it if it is on."""
+        return ("off", "on") if self.is_on else ("on",)
 
     @property
     def installed(self) -> bool:
@@ -185,7 +193,7 @@ class SimulatedMachine:
     @property
     def mounted(self) -> bool:
         """Whether its filesystems are shown. While it is in use, those count that it got when it was acquired."""
-        return self.status in AT_REST or self.acquired
+        return self.status in AT_REST or bool(self.acquired)
 
     def switch(self, state: str) -> None:
         """Switch the machine ``on`` or ``off``, with MAAS's knowledge."""
@@ -200,12 +208,10 @@ class SimulatedMachine:
         return None
 
     def clear_installation(self) -> None:
-        """Remove the operating system, as a release does."""
+        """Remove the operating system, as a release does. It leaves some options of the deployment as they were."""
         self.osystem = self.distro_series = ""
         self.hwe_kernel = None
-        self.ephemeral_deploy = False
-        self.enable_hw_sync = False
-        self.enable_kernel_crash_dump = False
+        self.enable_hw_sync, self.last_sync = False, None
         self.is_vm_host = False
         self.netboot = True
 

@@ -50,6 +50,11 @@ class Refusal(Exception):  # noqa: N818 - a response of MAAS, not an error of th
         self.headers.pop("Vary", None)
         return self
 
+    def after_commit(self) -> "Refusal":
+        """Send it as MAAS does when it has stored the change already: by another layer, in chunks."""
+        self.headers["Transfer-Encoding"] = "chunked"
+        return self.without_vary()
+
 
 def conflict(body: str) -> Refusal:
     """Build a 409 in plain text: the machine's state does not allow the request."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE
 from maas_simulator.model.machines import Plan, SimulatedMachine
+from maas_simulator.model.records import Tables
 from maas_simulator.model.scripts import ScriptSet, SetType
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant
@@ -16,6 +17,7 @@ class RegionOfRun(Protocol):
     """The part of a region's state that runs use."""
 
     variant: Variant
+    tables: Tables
 
     def say(
         self,
@@ -47,6 +49,9 @@ class RegionOfRun(Protocol):
     def image_deployed(self, machine: SimulatedMachine) -> None:
         """Record that the machine's image was deployed now."""
 
+    def leave_in(self, machine: SimulatedMachine, status: Status, *, keeps_address: bool = False) -> None:
+        """Change the machine's status at the end of an operation."""
+
     def give_back(self, machine: SimulatedMachine) -> None:
         """Remove the owner, switch the machine off and forget its installation."""
 
@@ -62,8 +67,8 @@ class Stage:
     """One stage of a run, with its length in simulated ``seconds`` and the actions at its start and end.
 
     If a plan fails the stage, ``on_failure`` runs instead of ``on_end``, and the run ends if the stage is ``fatal``.
-    Plans can also name the stage by its ``alias``. A machine that is being aborted or released may still start the
-    stage if it ``may_run_late``. A ``powers_off`` stage ends as soon as the machine is off.
+    Plans can also name the stage by its ``alias``. A machine that is being aborted or released still starts the stage
+    if it is due within the seconds of ``may_run_late``. A ``powers_off`` stage ends as soon as the machine is off.
     """
 
     name: str
@@ -73,7 +78,7 @@ class Stage:
     on_failure: Callable[["Run", str | None], None] | None = None
     fatal: bool = True
     alias: str = ""
-    may_run_late: bool = False
+    may_run_late: float = 0.0
     powers_off: bool = False
 
 
@@ -121,12 +126,18 @@ class Run:
         return None if self.silent else stage.seconds * self.machine.pace
 
     def run_late_stages(self, stages: int = 1) -> None:
-        """Run the next stages that a machine still reaches before it is switched off.
+        """End the current stage, and run the next ones that a machine still reaches before it is switched off.
 
         MAAS 3.7.3: from the second stage on, the events have the type of events outside any operation.
         """
+        if self.silent or (current := self.stage) is None:
+            return
+        if current.may_run_late and not self._is_planned(current, hangs=False):
+            for act in current.on_end:
+                act(self)
+        due_in = self.entered + current.seconds * self.machine.pace - self.region.now()
         following = self.stages[self.index + 1 : self.index + 1 + stages]
-        for stage in () if self.silent else takewhile(lambda each: each.may_run_late, following):
+        for stage in takewhile(lambda each: each.may_run_late > due_in, following):
             for act in stage.on_start:
                 act(self)
             self.is_detached = True
@@ -143,9 +154,10 @@ class Run:
 
     def _take_plan(self) -> Plan | None:
         """The plan for this run. A BMC that is down takes precedence, and applies to every run."""
-        first, failure = self.stages[0], self.machine.power_failure
-        if failure is not None and not first.powers_off:
-            return Plan(first.name, reason=failure.deployment)
+        first, machine = self.stages[0], self.machine
+        failure = None if first.powers_off else machine.bmc_failure(*machine.restart)
+        if failure is not None:
+            return Plan(first.name, reason=failure.deployment(machine.power_type, machine.system_id))
         return self.machine.plan_for(frozenset(name for s in self.stages for name in (s.name, s.alias) if name))
 
     def _leave(self, stage: Stage) -> None:
@@ -157,7 +169,7 @@ class Run:
             act(self)
 
     def _cannot_power_off(self, stage: Stage) -> bool:
-        return stage.powers_off and self.machine.power_failure is not None and self.machine.is_on
+        return stage.powers_off and self.machine.bmc_failure("off") is not None and self.machine.is_on
 
     def _is_planned(self, stage: Stage, *, hangs: bool) -> bool:
         plan = self.plan

@@ -1,7 +1,7 @@
 """Script sets and their results, of commissioning, testing, installation and release."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -59,10 +59,12 @@ class ScriptResult:
 
 
 class FinishedResults(Sequence[ScriptResult]):
-    """The results of a finished run, created on access. Their common status is known without creating them."""
+    """The results of a finished run, created on access. Status and names are known without creating them."""
 
     __slots__ = ()
     ended_as: ClassVar[ScriptStatus]
+    scripts: tuple[tuple[str, str | None], ...]
+    """The scripts by name, each with its disk, or None."""
 
 
 @dataclass(slots=True)
@@ -87,13 +89,15 @@ class ScriptSet:
 
 
 def overall(results: Sequence[ScriptResult]) -> ScriptStatus:
-    """Return the value of ``commissioning_status`` and ``testing_status``.
+    """Return the status of a machine's scripts of one type, which ignores suppressed results."""
+    if isinstance(results, FinishedResults):
+        return results.ended_as
+    return combined(result.status for result in results if not result.suppressed)
 
-    They ignore aborted scripts and suppressed results.
-    """
-    if not isinstance(results, FinishedResults):
-        results = [result for result in results if not result.suppressed]
-    return _first_of(_statuses(results) - {ScriptStatus.ABORTED})
+
+def combined(statuses: Iterable[ScriptStatus]) -> ScriptStatus:
+    """Return the common status of scripts, which ignores aborted ones."""
+    return _first_of(set(statuses) - {ScriptStatus.ABORTED})
 
 
 def _statuses(results: Sequence[ScriptResult]) -> set[ScriptStatus]:

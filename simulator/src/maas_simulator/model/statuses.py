@@ -76,15 +76,22 @@ TESTABLE = frozenset(Status) - {
     Status.EXITING_RESCUE_MODE,
     Status.TESTING,
 }
-RESCUABLE = TESTABLE - {Status.RESCUE_MODE, Status.FAILED_RELEASING, Status.FAILED_EXITING_RESCUE_MODE}
+RESCUABLE = {Status.ENTERING_RESCUE_MODE} | TESTABLE - {
+    Status.RESCUE_MODE,
+    Status.FAILED_RELEASING,
+    Status.FAILED_EXITING_RESCUE_MODE,
+}
+"""A machine that is entering rescue mode starts again: MAAS never rejects a change from a status to itself."""
 RESCUE_LEAVABLE = frozenset(
     {
         Status.RESCUE_MODE,
         Status.ENTERING_RESCUE_MODE,
         Status.FAILED_ENTERING_RESCUE_MODE,
+        Status.EXITING_RESCUE_MODE,
         Status.FAILED_EXITING_RESCUE_MODE,
     },
 )
+LOCKABLE = frozenset({Status.DEPLOYED, Status.DEPLOYING})
 AT_REST = frozenset(
     {
         Status.NEW,
@@ -108,8 +115,6 @@ HELD = frozenset(
     }
 )
 """Statuses in which the disks of a machine are in use."""
-
-BREAKABLE = frozenset(Status) - {Status.BROKEN}
 
 TESTED_INTO_ITSELF = frozenset({Status.RESERVED, Status.ALLOCATED, Status.DEPLOYED, Status.RESCUE_MODE})
 """Statuses that a passed test restores. From all others it leads to *Ready* (or to *New*, see ``after_tests``)."""

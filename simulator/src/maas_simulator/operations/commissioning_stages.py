@@ -1,5 +1,6 @@
 """The stages of commissioning and testing: booting, then one stage for every script."""
 
+import math
 from collections.abc import Callable, Iterator
 
 from maas_simulator.model.built_in_scripts import script_of
@@ -19,15 +20,6 @@ from maas_simulator.operations.stage_actions import (
     start_script,
 )
 
-PENDING, INSTALLING, RUNNING, PASSED, FAILED = (
-    ScriptStatus.PENDING,
-    ScriptStatus.INSTALLING_DEPENDENCIES,
-    ScriptStatus.RUNNING,
-    ScriptStatus.PASSED,
-    ScriptStatus.FAILED,
-)
-
-
 KVM_TAG = "kvm-capable"
 LAYOUT_SCRIPT = "50-maas-01-commissioning"
 """The script that reports the hardware. After it passes, MAAS lays out disks and NICs."""
@@ -39,6 +31,9 @@ EPHEMERAL_BOOTS = add_cloud_init_events(
 
 # MAAS's own words:
 NO_REPORT = "Node has not been heard from for the last 30 minutes"  # codespell:ignore heard
+
+SWITCHING_OFF = 10.0
+"""Seconds that a machine still runs while it is switched off."""
 
 DEPENDENCY_SECONDS = 4
 """Simulated seconds to install a script's packages."""
@@ -53,12 +48,13 @@ def boot_stages(
     """The stages of booting the ephemeral environment. MAAS gives its purpose as ``commissioning`` in most cases."""
     on_failure = fail_with(f"Node operation '{operation}' timed out after 30 minutes.")
     return (
-        Stage(first, 10, (set_power("on"),), on_failure=on_failure),
+        Stage(first, 20, (set_power("on"),), on_failure=on_failure),
         Stage(
             "Performing PXE boot",
             40,
             (lambda run: add_pxe_events(run, purpose(run.region.variant)),),
             on_failure=on_failure,
+            may_run_late=SWITCHING_OFF,
         ),
         Stage("Loading ephemeral", 50, (AddEvent("INFO", "Loading ephemeral"),), on_failure=on_failure),
     )
@@ -74,7 +70,12 @@ def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tu
             (EPHEMERAL_BOOTS, AddEvent("INFO", "Gathering information")),
             on_failure=fail_with(NO_REPORT),
         ),
-        *(stage for result in commissioning.results if result.status is PENDING for stage in _script_stages(result)),
+        *(
+            stage
+            for result in commissioning.results
+            if result.status is ScriptStatus.PENDING
+            for stage in _script_stages(result)
+        ),
         Stage("Commissioned", 0, on_end=(_end_commissioning(commissioning, testing),)),
     ]
     if testing is not None:
@@ -89,10 +90,18 @@ def test_stages(testing: ScriptSet, before: Status) -> tuple[Stage, ...]:
 
 
 def _script_stages(result: ScriptResult) -> Iterator[Stage]:
-    script, before = script_of(result), PENDING
+    script, before = script_of(result), ScriptStatus.PENDING
     if script["packages"]:
-        yield Stage("", DEPENDENCY_SECONDS, (lambda run: change_script_status(run, result, (PENDING, INSTALLING)),))
-        before = INSTALLING
+        yield Stage(
+            "",
+            DEPENDENCY_SECONDS,
+            (
+                lambda run: change_script_status(
+                    run, result, (ScriptStatus.PENDING, ScriptStatus.INSTALLING_DEPENDENCIES)
+                ),
+            ),
+        )
+        before = ScriptStatus.INSTALLING_DEPENDENCIES
     yield Stage(
         result.name,
         script["seconds"],
@@ -116,12 +125,15 @@ def _test_stage(result: ScriptResult) -> Stage:
     return Stage(
         result.label,
         script_of(result)["seconds"],
-        (AddEvent("INFO", "Running test", result.label), lambda run: start_script(run, result, INSTALLING)),
+        (
+            AddEvent("INFO", "Running test", result.label),
+            lambda run: start_script(run, result, ScriptStatus.INSTALLING_DEPENDENCIES),
+        ),
         (pass_script(result),),
         on_failure=fail_script(result),
         fatal=False,
         alias=result.name,
-        may_run_late=True,
+        may_run_late=math.inf,
     )
 
 
@@ -131,16 +143,17 @@ def pass_script(result: ScriptResult) -> Action:
     def act(run: Run) -> None:
         if result.name == LAYOUT_SCRIPT:
             run.region.store_hardware(run.machine)
-            _add_automatic_tags(run.machine)
+            _add_automatic_tags(run)
         result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
-        finish_script(run, result, PASSED)
+        finish_script(run, result, ScriptStatus.PASSED)
 
     return act
 
 
-def _add_automatic_tags(machine: SimulatedMachine) -> None:
-    """Add the tags by which MAAS marks hardware: here ``kvm-capable`` for amd64."""
-    if machine.architecture.startswith("amd64") and KVM_TAG not in machine.tag_names:
+def _add_automatic_tags(run: Run) -> None:
+    """Add the tags by which MAAS marks hardware: here ``kvm-capable`` for amd64, if there is this tag."""
+    machine, exists = run.machine, run.region.tables["Tag"].named(KVM_TAG) is not None
+    if exists and machine.architecture.startswith("amd64") and KVM_TAG not in machine.tag_names:
         machine.tag_names = (KVM_TAG, *machine.tag_names)
 
 
@@ -149,14 +162,14 @@ def fail_script(result: ScriptResult) -> Callable[[Run, str | None], None]:
 
     def fail(run: Run, reason: str | None) -> None:
         result.output += f"{result.name} on {run.machine.hostname}\nERROR: {reason or 'check failed'}\n"
-        finish_script(run, result, FAILED)
+        finish_script(run, result, ScriptStatus.FAILED)
 
     return fail
 
 
 def _end_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> Action:
     def act(run: Run) -> None:
-        if commissioning.status is not PASSED:
+        if commissioning.status is not ScriptStatus.PASSED:
             if testing is not None:
                 testing.abort()
             run.say("INFO", "Failed commissioning")
@@ -176,7 +189,7 @@ def _end_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> A
 
 def _end_testing(testing: ScriptSet, leads_to: Status) -> Action:
     def act(run: Run) -> None:
-        if testing.status is PASSED:
+        if testing.status is ScriptStatus.PASSED:
             _end_with_status(run, leads_to)
             return
         run.say("INFO", "Failed testing")
@@ -190,9 +203,7 @@ def _end_with_status(run: Run, status: Status) -> None:
     """Change the status. Only *Ready* has its own INFO event, which comes before the change."""
     if status is Status.READY:
         run.say("INFO", "Ready")
-    run.region.set_status(run.machine, status)
-    if status in (Status.READY, Status.NEW):
-        run.region.give_back(run.machine)
+    run.region.leave_in(run.machine, status, keeps_address=run.machine.enable_ssh)
     _switch_after_scripts(run.machine)
 
 

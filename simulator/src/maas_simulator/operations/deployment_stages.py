@@ -1,10 +1,12 @@
 """The stages of a deployment, to disk with curtin or to memory."""
 
+import math
 from dataclasses import replace
 
+from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.power import BMC_FAILURE
 from maas_simulator.model.runs import Action, Run, Stage
-from maas_simulator.model.scripts import SetType
+from maas_simulator.model.scripts import ScriptResult, SetType
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.commissioning_stages import EPHEMERAL_BOOTS, PAUSE
 from maas_simulator.operations.stage_actions import (
@@ -22,43 +24,38 @@ from maas_simulator.operations.stage_actions import (
     start_script,
 )
 
-PENDING, RUNNING, PASSED, FAILED = (
-    ScriptStatus.PENDING,
-    ScriptStatus.RUNNING,
-    ScriptStatus.PASSED,
-    ScriptStatus.FAILED,
-)
+
+def _log(run: Run) -> ScriptResult | None:
+    """The installation log, which is the installation's only script result."""
+    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
+    return scripts.results[0] if scripts is not None else None
 
 
 def curtin_step(step: str, description: str, *details: str) -> tuple[Action, ...]:
     """The actions of a curtin step: its DEBUG event, ``status_action``, and its lines in the installation log."""
 
-    def log(run: Run) -> None:
-        scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
-        if scripts is not None:
-            lines = (f"start: cmd-install/{step}: {description}", *details)
-            scripts.results[0].output += "".join(f"{line}\n" for line in lines)
+    def write(run: Run) -> None:
+        if (log := _log(run)) is not None:
+            log.output += "".join(f"{line}\n" for line in (f"start: cmd-install/{step}: {description}", *details))
 
     return (
         AddEvent("DEBUG", "Node installation", f"'curtin' {description}"),
         set_status_action(f"cmd-install/{step}"),
-        log,
+        write,
     )
 
 
 def start_install_log(run: Run) -> None:
-    """Start the installation log, which is the installation's only script result."""
-    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
-    if scripts is not None:
-        start_script(run, scripts.results[0], PENDING)
+    """Start the installation log."""
+    if (log := _log(run)) is not None:
+        start_script(run, log, ScriptStatus.PENDING)
 
 
 def finish_install_log(run: Run) -> None:
     """Finish the installation log."""
-    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
-    if scripts is not None:
-        scripts.results[0].output += "curtin: Installation finished.\n"
-        finish_script(run, scripts.results[0], PASSED)
+    if (log := _log(run)) is not None:
+        log.output += "curtin: Installation finished.\n"
+        finish_script(run, log, ScriptStatus.PASSED)
 
 
 def disable_netboot(run: Run) -> None:
@@ -69,23 +66,25 @@ def disable_netboot(run: Run) -> None:
 def fail_curtin(run: Run, reason: str | None) -> None:
     """Fail curtin. A planned reason ends the log and replaces MAAS's general message."""
     run.say("ERROR", "Node installation failure", "'curtin' curtin command install")
-    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
-    if scripts is not None:
-        result = scripts.results[0]
-        result.output += (
+    if (log := _log(run)) is not None:
+        log.output += (
             f"{reason or 'E: Unable to locate package linux-generic'}\n"
             "Unexpected error while running command.\nExit code: 100\ncurtin: Installation failed with exception\n"
         )
-        finish_script(run, result, FAILED)
+        finish_script(run, log, ScriptStatus.FAILED)
     mark_failed(run, reason or CURTIN_FAILURE)
     run.say("DEBUG", "Node status event", "'cloudinit' running modules for final")
-    run.machine.status_action = "mark_failed"
 
 
 def fail_late_commands(run: Run, reason: str | None) -> None:
     """Fail curtin at its last step, which the event names. Failures in earlier steps were recorded without names."""
     run.say("ERROR", "Node installation failure", "'curtin' executing late commands")
     fail_curtin(run, reason)
+
+
+def store_sync(run: Run) -> None:
+    """Record a report of the ``enable_hw_sync`` agent."""
+    run.machine.last_sync = run.region.now()
 
 
 def finish_deployment(run: Run) -> None:
@@ -95,14 +94,14 @@ def finish_deployment(run: Run) -> None:
     run.region.image_deployed(machine)
     run.say("INFO", "Image Deployed", f"deployed {image}")
     run.region.set_status(machine, Status.DEPLOYED)
+    if machine.enable_hw_sync:
+        store_sync(run)
     run.say("INFO", "Deployed")
     add_cloud_init_events("searching for local datasources", "running modules for final")(run)
 
 
-def fail_by_timeout(run: Run, reason: str | None) -> None:
-    """Fail a deployment whose machine stopped reporting."""
-    fail_with(DEPLOY_TIMEOUT)(run, reason)
-    run.machine.status_action = "mark_failed"
+fail_by_timeout = fail_with(DEPLOY_TIMEOUT)
+"""Fail a deployment whose machine stopped reporting."""
 
 
 def fail_cloud_init(run: Run, reason: str | None) -> None:
@@ -116,15 +115,15 @@ def become_vm_host(run: Run) -> None:
     run.machine.is_vm_host = True
 
 
+def _curtin_stage(name: str, seconds: float, *step: str) -> Stage:
+    actions: tuple[Action, ...] = (AddEvent("INFO", name), *curtin_step(*step))
+    return Stage(name, seconds, actions, on_failure=fail_curtin, may_run_late=math.inf)
+
+
 BOOT = (
     Stage("Deploying", 20, on_failure=fail_with(BMC_FAILURE)),
     Stage("Power on", 40, (set_power("on"),), on_failure=fail_by_timeout),
-    Stage(
-        "Performing PXE boot",
-        20,
-        (lambda run: add_pxe_events(run, "installation"),),
-        on_failure=fail_by_timeout,
-    ),
+    Stage("Performing PXE boot", 20, (lambda run: add_pxe_events(run, "installation"),), on_failure=fail_by_timeout),
     Stage("Loading ephemeral", 85, (AddEvent("INFO", "Loading ephemeral"),), on_failure=fail_by_timeout),
     Stage("cloud-init", 5, on_end=(EPHEMERAL_BOOTS,), on_failure=fail_cloud_init),
 )
@@ -142,48 +141,27 @@ TO_DISK = (
         ),
         on_failure=fail_curtin,
     ),
-    Stage(
+    _curtin_stage(
         "Configuring storage",
         30,
-        (
-            AddEvent("INFO", "Configuring storage"),
-            *curtin_step(
-                "stage-partitioning",
-                "configuring storage",
-                "wiping superblock on /dev/sda",
-                "creating gpt partition table and ext4 filesystem on /dev/sda",
-            ),
-        ),
-        on_failure=fail_curtin,
-        may_run_late=True,
+        "stage-partitioning",
+        "configuring storage",
+        "wiping superblock on /dev/sda",
+        "creating gpt partition table and ext4 filesystem on /dev/sda",
     ),
-    Stage(
+    _curtin_stage(
         "Installing OS",
         240,
-        (
-            AddEvent("INFO", "Installing OS"),
-            *curtin_step(
-                "stage-extract",
-                "writing install sources to disk",
-                "acquiring and extracting image from cp:///media/root-ro",
-            ),
-        ),
-        on_failure=fail_curtin,
-        may_run_late=True,
+        "stage-extract",
+        "writing install sources to disk",
+        "acquiring and extracting image from cp:///media/root-ro",
     ),
-    Stage(
+    _curtin_stage(
         "Configuring OS",
         60,
-        (
-            AddEvent("INFO", "Configuring OS"),
-            *curtin_step(
-                "stage-curthooks",
-                "configuring installed system",
-                "Running command ['chroot', '/target', 'apt-get', 'install', 'linux-generic']",
-            ),
-        ),
-        on_failure=fail_curtin,
-        may_run_late=True,
+        "stage-curthooks",
+        "configuring installed system",
+        "Running command ['chroot', '/target', 'apt-get', 'install', 'linux-generic']",
     ),
     Stage(
         "Late commands",
@@ -191,7 +169,7 @@ TO_DISK = (
         (AddEvent("DEBUG", "Node installation", "'curtin' executing late commands"),),
         (disable_netboot,),
         on_failure=fail_late_commands,
-        may_run_late=True,
+        may_run_late=math.inf,
     ),
     PAUSE,
     Stage(
@@ -200,18 +178,14 @@ TO_DISK = (
         (finish_install_log, AddEvent("INFO", "Rebooting"), set_status_action("")),
         on_failure=fail_by_timeout,
     ),
-    Stage(
-        "Local boot",
-        20,
-        (add_local_boot_events,),
-        (finish_deployment,),
-        on_failure=fail_by_timeout,
-    ),
+    Stage("Local boot", 20, (add_local_boot_events,), (finish_deployment,), on_failure=fail_by_timeout),
 )
 """A deployment to disk, about ten and a half simulated minutes. It ends with a boot from the disk."""
 
-HARDWARE_SYNC = Stage("", 15 * 60, on_end=(AddEvent("INFO", "Node Interface hardware sync state change"),))
-"""The first report of the ``enable_hw_sync`` agent. Its details and later reports were not recorded."""
+HARDWARE_SYNC = Stage(
+    "", SYNC_INTERVAL, on_end=(store_sync, AddEvent("INFO", "Node Interface hardware sync state change"))
+)
+"""The second report of the ``enable_hw_sync`` agent. Its details and later reports were not recorded."""
 
 TO_VM_HOST = (*TO_DISK[:-1], replace(TO_DISK[-1], on_end=(*TO_DISK[-1].on_end, become_vm_host)))
 """A deployment of a VM host."""

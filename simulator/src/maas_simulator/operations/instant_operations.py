@@ -2,15 +2,15 @@
 
 from maas_simulator.model.forms import Form, bridge_params, last, strict_boolean
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
+from maas_simulator.model.power import Command
 from maas_simulator.model.refusals import Refusal, conflict, not_simulated
 from maas_simulator.model.runs import Stage
 from maas_simulator.model.scripts import SetType
-from maas_simulator.model.statuses import BREAKABLE, FAILURE_OF, RELEASABLE, Status
+from maas_simulator.model.statuses import FAILURE_OF, LOCKABLE, RELEASABLE, Status
 from maas_simulator.operations import runner
 from maas_simulator.operations.constraints import Constraints
-from maas_simulator.operations.release_stages import LOCAL_BOOT
-from maas_simulator.operations.reversion import BMC_FAILED
-from maas_simulator.operations.timed_operations import acquire, deploy
+from maas_simulator.operations.release_stages import LOCAL_BOOT, SWITCH_OFF, complete_release
+from maas_simulator.operations.timed_operations import acquire, deploy, start_releasing
 from maas_simulator.operations.vm_hosts import compose
 from maas_simulator.state import RegionState
 
@@ -22,7 +22,7 @@ def lock(region: RegionState, machine: SimulatedMachine, username: str, form: Fo
     """Lock a deployed or deploying machine. Most requests for it are a 403 from now on."""
     if machine.locked:
         raise conflict("Machine is already locked")
-    if machine.status not in (Status.DEPLOYED, Status.DEPLOYING):
+    if machine.status not in LOCKABLE:
         raise conflict("Can't lock, node is not deployed or deploying")
     region.said_by(machine, username, "User locking node", last(form, "comment"))
     machine.locked = True
@@ -39,46 +39,42 @@ def unlock(region: RegionState, machine: SimulatedMachine, username: str, form: 
 def mark_broken(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Take a machine out of use, and release it first if it is in use.
 
-    If the machine cannot be switched off, MAAS reports this after marking it.
+    The release of a machine that is on never ends, and so leaves the owner. If the machine cannot be switched off, MAAS
+    reports this after marking it.
     """
-    if machine.status not in BREAKABLE:
-        raise conflict(f"Invalid transition: {machine.status_name} -> Broken.")
     comment = last(form, "comment") or last(form, "error_description")
     region.said_by(machine, username, "User marking node broken", comment)
-    failure = region.power_failure(machine) if machine.status in RELEASABLE and machine.is_on else None
-    if machine.status in RELEASABLE:
-        region.say(machine, "INFO", "Releasing")
-        region.say(machine, "INFO", "Released")
+    before, was_on, failure = machine.status, machine.is_on, None
+    in_use = before in RELEASABLE and before is not Status.BROKEN
+    if in_use:
+        failure = region.power_failure(machine, "off") if was_on else None
+        start_releasing(region, machine)
     region.end_run(machine)
-    machine.previous_status = machine.status
+    if in_use and not was_on:
+        complete_release(region, machine)
+    elif in_use and failure is None:
+        runner.start(region, machine, SWITCH_OFF)
+    if before is not Status.BROKEN:
+        machine.previous_status = before
     region.set_status(machine, Status.BROKEN)
     machine.error_description = comment
-    region.give_back(machine)
     if failure is not None:
-        machine.switch("on")
         raise failure
 
 
 def mark_fixed(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Return a broken machine to use. A machine that was deployed is *Deployed* again (MAAS 3.7)."""
-    if machine.status is not Status.BROKEN:
-        raise conflict("Can't mark a non-broken node as 'Ready'.")
     region.said_by(machine, username, "User marking node fixed", last(form, "comment"))
     was_deployed = machine.previous_status is Status.DEPLOYED
     region.set_status(machine, Status.DEPLOYED if was_deployed else Status.READY)
     machine.error_description = ""
-    if not was_deployed:
-        machine.current.pop(SetType.INSTALLATION, None)
+    machine.current.pop(SetType.INSTALLATION, None)
 
 
 def override_failed_testing(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Ignore the failed tests."""
-    if machine.status is not Status.FAILED_TESTING:
-        raise conflict("Unable to override node status. Node is not in 'Failed testing' status.")
     region.said_by(machine, username, "User overrode 'Failed testing' status", last(form, "comment"))
-    region.set_status(machine, Status.DEPLOYED if machine.installed else Status.READY)
-    if not machine.installed:
-        region.give_back(machine)
+    region.leave_in(machine, Status.DEPLOYED if machine.installed else Status.READY)
 
 
 def power_on(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -86,7 +82,6 @@ def power_on(region: RegionState, machine: SimulatedMachine, username: str, form
 
     IPMI's driver power-cycles a machine that is already on.
     """
-    del form
     if machine.owner is None:
         raise conflict("Can't start node: it hasn't been allocated.")
     if machine.status is Status.ALLOCATED:
@@ -99,8 +94,9 @@ def power_on(region: RegionState, machine: SimulatedMachine, username: str, form
     run = region.run_of(machine)
     if run is not None and run.silent and machine.real_power == "off":
         raise not_simulated("power_on of a machine that was switched off during an operation")
-    region.check_power(machine)
+    region.said_by(machine, username, "User powering up node", last(form, "comment"))
     cycles = machine.real_power == "on" and machine.power_type == IPMI
+    _check_switch(region, machine, "on", *(("off",) if cycles else ()))
     machine.power_cycles += cycles
     if run is None and (cycles or machine.real_power == "off"):
         runner.start(region, machine, LOCAL_BOOT)
@@ -108,14 +104,16 @@ def power_on(region: RegionState, machine: SimulatedMachine, username: str, form
 
 
 def power_off(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Switch off; ``stop_mode`` may have any value.
-
-    This completes a stage that waits for power-off. Any other operation stops, and MAAS does not notice.
-    """
-    del username, form
+    """Switch off; ``stop_mode`` may have any value."""
+    region.said_by(machine, username, "User powering down node", last(form, "comment"))
     if machine.power_type == MANUAL:
         return
-    region.check_power(machine)
+    _check_switch(region, machine, "off")
+    switch_off(region, machine)
+
+
+def switch_off(region: RegionState, machine: SimulatedMachine) -> None:
+    """Switch the machine off. This completes a stage that waits for it. Any other operation stops unnoticed by MAAS."""
     was_on = machine.is_on
     machine.switch("off")
     run = region.run_of(machine)
@@ -134,14 +132,25 @@ def stop_unpowered_operation(region: RegionState, machine: SimulatedMachine) -> 
         region.end_run(machine)
 
 
+def _check_switch(region: RegionState, machine: SimulatedMachine, state: Command, *others: Command) -> None:
+    """Reject a switch that fails. With a BMC that only fails to be queried, the machine has switched all the same."""
+    if (failure := region.power_failure(machine, *others, state)) is not None:
+        if machine.bmc_down is not None and machine.bmc_down.mode == "no query":
+            machine.bmc_state = state
+        raise failure
+
+
 def query_power_state(region: RegionState, machine: SimulatedMachine) -> str:
-    """Query the BMC. If it or the rack controller is down, the stored state becomes ``error`` or ``unknown``."""
+    """Query the BMC. If no rack controller can reach it, the stored state becomes ``unknown``.
+
+    The error of a BMC changes nothing (seen in MAAS 3.7.3; its own periodic queries store ``error``).
+    """
     if machine.power_type == MANUAL:
         return "unknown"
-    failure = region.power_failure(machine)
-    if failure is not None:
-        machine.bmc_state = machine.real_power
-        machine.power_state = "error" if failure.status == BMC_FAILED else "unknown"
+    if (failure := region.power_failure(machine, "query")) is not None:
+        reached = machine.bmc_down is not None and machine.bmc_down.mode != "unroutable"
+        if not (reached and region.racks[machine.rack].connected):
+            machine.power_state, machine.bmc_state = "unknown", machine.real_power
         raise failure
     machine.switch(machine.real_power)
     return machine.power_state

@@ -1,6 +1,7 @@
 """The pending results of a run: one for every script, and one for every disk of a script that runs on disks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final
 
 from maas_simulator.model.built_in_scripts import BMC_SCRIPT, names_of, runs_on_disks
 from maas_simulator.model.forms import Form, each, last, loose_boolean
@@ -10,15 +11,20 @@ from maas_simulator.model.refusals import invalid
 from maas_simulator.model.scripts import JSON, ScriptResult, ScriptSet, SetType
 from maas_simulator.state import RegionState
 
+NONE: Final = "none"
+ALL: Final = "all"
+
 
 def commissioning_set(region: RegionState, machine: SimulatedMachine, form: Form) -> ScriptSet:
     """Add a commissioning: the built-in scripts, and those of users that are chosen, by default all of them."""
-    custom = chosen_scripts(region, form, "commissioning_scripts", SetType.COMMISSIONING)
+    chosen = chosen_scripts(region, form, "commissioning_scripts", SetType.COMMISSIONING)
+    custom = [script for script in chosen if not script["default"]]
     table = region.tables["Script"]
     results = _results(region, machine, [*map(table.get_named, names_of(SetType.COMMISSIONING)), *custom], form)
     for result in results:
         if result.name == BMC_SCRIPT and loose_boolean(form, "skip_bmc_config"):
             result.skip(region.now())
+            region.say(machine, "DEBUG", "Script result", f"{result.name} changed status from 'Pending' to 'Skipped'")
     return region.new_set(machine, SetType.COMMISSIONING, results)
 
 
@@ -34,25 +40,33 @@ def release_set(region: RegionState, machine: SimulatedMachine, names: Iterable[
 
 
 def chosen_scripts(region: RegionState, form: Form, field: str, kind: SetType) -> list[Record]:
-    """Return the scripts of a type that the form names, by name or tag; 400 for unknown ones.
+    """Return the scripts of a type that the last value of a field names, by name or tag; 400 for unknown ones.
 
-    By default these are the tests with the tag ``commissioning``, and all other scripts of users.
+    By default these are the tests with the tag ``commissioning``, and all other scripts of users. Of tests there is
+    also ``none``, which chooses nothing.
     """
-    known = region.tables["Script"].where(type=int(kind))
-    asked = each(form, field)
+    known, is_test = region.tables["Script"].where(type=int(kind)), kind is SetType.TESTING
+    if field not in form:
+        return [script for script in known if ("commissioning" in script["tags"] if is_test else not script["default"])]
+    asked = [part.strip() for part in last(form, field).split(",")]
+    choices = {NONE} if is_test else set()
+    check_choices(field, asked, choices.union(*({script["name"], *script["tags"]} for script in known)))
+    return [script for script in known if {script["name"], *script["tags"]} & set(asked)]
+
+
+def chosen_tests(region: RegionState, machine: SimulatedMachine, form: Form) -> list[Record]:
+    """Return the tests that the form names, and check the disks that it names for them."""
+    tests = chosen_scripts(region, form, "testing_scripts", SetType.TESTING)
+    for script in tests:
+        _chosen_disks(machine, script, form)
+    return tests
+
+
+def check_choices(field: str, asked: Iterable[str], known: Collection[str]) -> None:
+    """Raise a 400 for the first unknown choice."""
     for name in asked:
-        if not any(name == script["name"] or name in script["tags"] for script in known):
+        if name not in known:
             raise invalid(field, f"Select a valid choice. {name} is not one of the available choices.")
-    if asked:
-        return [script for script in known if {script["name"], *script["tags"]} & set(asked)]
-    is_test = kind is SetType.TESTING
-    return [script for script in known if ("commissioning" in script["tags"] if is_test else not script["default"])]
-
-
-def chosen_tests(region: RegionState, form: Form) -> list[Record]:
-    """Return the tests that the form names; none for ``none``."""
-    wants_none = each(form, "testing_scripts") == ["none"]
-    return [] if wants_none else chosen_scripts(region, form, "testing_scripts", SetType.TESTING)
 
 
 def _results(
@@ -61,7 +75,7 @@ def _results(
     results = []
     for script in scripts:
         given = dict(_parameters(region, script, form))
-        disks: list[JSON | None] = [*_disks(machine)] if runs_on_disks(script) else [None]
+        disks: list[JSON | None] = [*_chosen_disks(machine, script, form)] if runs_on_disks(script) else [None]
         for disk in disks:
             result = region.new_result(machine, script, str(disk["name"]) if disk else None)
             result.parameters = {
@@ -72,17 +86,25 @@ def _results(
     return results
 
 
-def _disks(machine: SimulatedMachine) -> list[JSON]:
-    return [
+def _chosen_disks(machine: SimulatedMachine, script: Record, form: Form) -> list[JSON]:
+    """The disks that the parameter of a script names by name, id, model or serial; by default all."""
+    disks = [
         {
             "id": machine.number * 10 + index,
             "name": disk.name,
             "model": disk.model,
             "serial": disk.serial,
-            "id_path": f"/dev/{disk.name}",
+            "id_path": disk.id_path or f"/dev/{disk.name}",
         }
         for index, disk in enumerate(machine.disks)
     ]
+    names = [name for name, parameter in (script["parameters"] or {}).items() if parameter.get("type") == "storage"]
+    fields = [field for name in names for field in (f"{script['name']}_{name}", name) if field in form]
+    if not fields:
+        return disks
+    asked = each(form, fields[0])
+    check_choices(fields[0], asked, {ALL, *(str(value) for disk in disks for value in disk.values())})
+    return [disk for disk in disks if ALL in asked or {str(value) for value in disk.values()} & set(asked)]
 
 
 def _parameters(region: RegionState, script: Record, form: Form) -> Iterator[tuple[str, Record]]:
@@ -94,7 +116,7 @@ def _parameters(region: RegionState, script: Record, form: Form) -> Iterator[tup
         given = last(form, f"{script['name']}_{name}") or last(form, name)
         kind = parameter.get("type")
         value: object = given or region.settings.get(name) or parameter.get("default")
-        if kind == "boolean":
-            value = loose_boolean(form, name)
+        if kind == "boolean" and given:
+            value = given.lower() != "false"
         if kind == "storage" or value not in (None, ""):
             yield name, {**parameter, "value": value}

@@ -1,11 +1,11 @@
 """Planned failures of machines and rack controllers."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from maas_simulator.model.built_in_scripts import names_of
 from maas_simulator.model.machines import Plan, Rack, SimulatedMachine
-from maas_simulator.model.power import PowerErrors
+from maas_simulator.model.power import BmcMode, PowerErrors
 from maas_simulator.model.scripts import ScriptSet, SetType
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations.commissioning_stages import commission_stages, test_stages
@@ -18,7 +18,7 @@ class Planned:
     """A planned failure, as given to :meth:`SimulatedRegion.plan` and similar methods. Exactly one kind is set.
 
     ``machine`` is the hostname; it is None for ``rack_down``, which has the system id of a rack controller. ``reason``
-    belongs to ``fail`` or ``bmc_down``, and ``errors`` to ``bmc_down``.
+    belongs to ``fail`` or ``bmc_down``; ``mode``, ``errors`` and ``seconds`` belong to ``bmc_down``.
     """
 
     machine: str | None = None
@@ -26,7 +26,9 @@ class Planned:
     hang: str | None = None
     reason: str | None = None
     bmc_down: bool = False
+    mode: BmcMode = "down"
     errors: PowerErrors = "driver"
+    seconds: float = 0.0
     rack_down: str | None = None
 
 
@@ -37,8 +39,7 @@ def planned(machines: Iterable[SimulatedMachine], racks: Mapping[str, Rack]) -> 
             yield Planned(rack_down=rack.system_id)
     for machine in machines:
         if machine.bmc_down:
-            failure = machine.bmc_down
-            yield Planned(machine.hostname, bmc_down=True, errors=failure.errors, reason=failure.reason)
+            yield Planned(machine.hostname, bmc_down=True, **asdict(machine.bmc_down))
         for plan in machine.plans:
             yield _planned(machine, plan)
 

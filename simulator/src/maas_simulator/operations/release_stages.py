@@ -1,7 +1,9 @@
 """The stages of releasing, of erasing disks, and of entering and leaving rescue mode."""
 
 from maas_simulator.model.built_in_scripts import WIPE_DISKS, script_of
-from maas_simulator.model.runs import Action, Run, Stage
+from maas_simulator.model.interfaces import release_addresses
+from maas_simulator.model.machines import SimulatedMachine
+from maas_simulator.model.runs import Action, RegionOfRun, Run, Stage
 from maas_simulator.model.scripts import ScriptResult, ScriptSet
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.commissioning_stages import boot_stages, fail_script, pass_script
@@ -11,18 +13,27 @@ POWER_OFF_FAILURE = "Node operation 'Releasing' timed out after 5 minutes."
 """Worded like MAAS 3.7's other timeouts; this one was not recorded."""
 ERASE_SECONDS = 30
 """Simulated seconds."""
-RESCUE_FAILURE = "Node operation 'Entering rescue mode' timed out after 30 minutes."
+RESCUE_FAILURE = "Failed to enter rescue mode."
+
+
+def complete_release(region: RegionOfRun, machine: SimulatedMachine) -> None:
+    """Complete a release: *Ready*, or *New* if never commissioned. A composed machine is deleted."""
+    if machine.composed:
+        region.remove(machine)
+        return
+    region.set_status(machine, Status.READY if machine.known else Status.NEW)
+    region.say(machine, "INFO", "Released")
+    region.give_back(machine)
 
 
 def finish_release(run: Run) -> None:
-    """Complete a release: *Ready*, or *New* if never commissioned. A composed machine is deleted."""
-    machine = run.machine
-    if machine.composed:
-        run.region.remove(machine)
-        return
-    run.region.set_status(machine, Status.READY if machine.known else Status.NEW)
-    run.say("INFO", "Released")
-    run.region.give_back(machine)
+    """Complete a release when the machine is off."""
+    complete_release(run.region, run.machine)
+
+
+def stop_using_address(run: Run) -> None:
+    """Give back the address of a deployment."""
+    release_addresses(run.region.tables, run.machine)
 
 
 def finish_erase(run: Run) -> None:
@@ -82,9 +93,7 @@ def finish_exiting_rescue(run: Run) -> None:
     """Return to the previous status. A deployed machine stays on; all others are switched off."""
     machine = run.machine
     run.say("INFO", "Exited rescue mode")
-    run.region.set_status(machine, machine.previous_status)
-    if machine.status in (Status.READY, Status.NEW):
-        run.region.give_back(machine)
+    run.region.leave_in(machine, machine.previous_status)
     machine.switch("on" if machine.status is Status.DEPLOYED else "off")
 
 
@@ -96,6 +105,8 @@ def fail_exiting_rescue(run: Run, reason: str | None) -> None:
 
 
 RELEASE = (Stage("Releasing", 15, on_failure=fail_with(POWER_OFF_FAILURE), on_end=(finish_release,), powers_off=True),)
+SWITCH_OFF = (Stage("Releasing", 5, on_end=(stop_using_address, set_power("off")), powers_off=True),)
+"""A machine that was marked broken while it was on: its release loses only the power and the address."""
 RELEASE_SWITCHED_OFF = (Stage("Releasing", 0, on_end=(finish_release,)),)
 """The release of a machine that is off. It completes before the response."""
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.power import BMC_FAILURE
+from maas_simulator.model.power import BMC_FAILURE, Command
 from maas_simulator.model.refusals import Refusal, conflict
 from maas_simulator.model.runs import Run, Stage
 from maas_simulator.model.scripts import SetType
@@ -14,8 +14,6 @@ from maas_simulator.model.statuses import FAILURE_OF, Status
 from maas_simulator.operations import runner
 from maas_simulator.state import RegionState
 
-BMC_FAILED: Final = 500
-"""The status of a response for a failing BMC."""
 FAILURE_DELAY: Final = 1.0
 """Simulated seconds until a machine fails that MAAS cannot revert."""
 
@@ -43,9 +41,15 @@ REVERTIBLE: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
 
 
 def start_or_revert(
-    region: RegionState, machine: SimulatedMachine, stages: Sequence[Stage], before: Status, *, warns: str = ""
+    region: RegionState,
+    machine: SimulatedMachine,
+    stages: Sequence[Stage],
+    before: Status,
+    commands: Sequence[Command],
+    *,
+    warns: str = "",
 ) -> None:
-    """Start stages that need power. If the power cannot be switched, revert the operation and reject the request.
+    """Start stages that need these power commands. If one fails, revert the operation and reject the request.
 
     The machine returns to the status ``before``, but keeps the owner from the request. The response gives the reason.
     With ``warns``, the name of the user, a WARNING event gives it as well.
@@ -57,7 +61,7 @@ def start_or_revert(
         Refusal: The request cannot be carried out.
     """
     power = machine.power_state, machine.bmc_state
-    failure = region.power_failure(machine)
+    failure = region.power_failure(machine, *commands)
     if failure is None:
         failure = _planned_failure(runner.start(region, machine, stages))
     if failure is None:
@@ -95,4 +99,4 @@ def _planned_failure(run: Run) -> Refusal | None:
     plan, stage = run.plan, run.stage
     if plan is None or plan.hangs or stage is None or stage.powers_off or plan.stage != stage.name:
         return None
-    return Refusal(BMC_FAILED, plan.reason or BMC_FAILURE)
+    return Refusal(500, plan.reason or BMC_FAILURE)

@@ -72,6 +72,7 @@ def mark_failed(run: Run, reason: str) -> None:
     run.say("ERROR", "Marking node failed", reason)
     run.machine.error_description = reason
     run.region.set_status(run.machine, FAILURE_OF[run.machine.status])
+    run.machine.status_action = "mark_failed"
 
 
 def fail_with(default: str) -> Callable[[Run, str | None], None]:

@@ -1,14 +1,14 @@
 """Operations that take time: the checks and changes within the request, and the start of the run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from maas_simulator.model.built_in_scripts import WIPE_DISKS
 from maas_simulator.model.disks import PHYSICAL
 from maas_simulator.model.forms import (
     Form,
     bridge_params,
-    each,
     image,
     kernel,
     last,
@@ -20,15 +20,7 @@ from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.power import NO_TASK_QUEUE
 from maas_simulator.model.refusals import Refusal, conflict, invalid
 from maas_simulator.model.scripts import SetType
-from maas_simulator.model.statuses import (
-    COMMISSIONABLE,
-    DEPLOYABLE,
-    RELEASABLE,
-    RESCUABLE,
-    RESCUE_LEAVABLE,
-    TESTABLE,
-    Status,
-)
+from maas_simulator.model.statuses import Status
 from maas_simulator.model.storage import clear_layout, storage_of
 from maas_simulator.operations import reversion, runner, vm_hosts
 from maas_simulator.operations.addresses import assign_addresses
@@ -52,18 +44,21 @@ from maas_simulator.operations.release_stages import (
 from maas_simulator.operations.reversion import abort_scripts
 from maas_simulator.state import RegionState
 
-STAGES_DURING_RELEASE = 2
+WIPE_OPTIONS: Final = ("secure_erase", "quick_erase")
+STAGES_DURING_RELEASE: Final = 2
 """How many more stages a deploying machine starts while it is released (recorded in MAAS 3.7.3)."""
 
 Operate = Callable[[RegionState, SimulatedMachine, str, Form], None]
 """An operation on a machine by a user, given by name. It is carried out on return, or raises a ``Refusal``."""
 
-_ABORTS = {
-    Status.DEPLOYING: ("User aborting deployment", "Aborted deployment"),
-    Status.COMMISSIONING: ("User aborting node commissioning", "Aborted commissioning"),
-    Status.TESTING: ("User aborting node testing", "Aborted testing"),
-    Status.DISK_ERASING: ("User aborting disk erase", "Aborted disk erasing"),
+ABORTS: Final[Mapping[Status, tuple[str, str, Status | None]]] = {
+    Status.DEPLOYING: ("User aborting deployment", "Aborted deployment", Status.ALLOCATED),
+    Status.COMMISSIONING: ("User aborting node commissioning", "Aborted commissioning", Status.NEW),
+    Status.TESTING: ("User aborting node testing", "Aborted testing", None),
+    Status.DISK_ERASING: ("User aborting disk erase", "Aborted disk erasing", Status.FAILED_DISK_ERASING),
 }
+"""The statuses of operations that can be aborted, with the types of both events, and the status that follows: None is
+the status before the operation."""
 
 
 def acquire(region: RegionState, machine: SimulatedMachine, username: str, form: Form = MappingProxyType({})) -> None:
@@ -80,16 +75,16 @@ def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: 
 
     MAAS 3.7 notices a failing BMC only after the response, but checks for a disconnected rack controller first.
     """
-    if machine.status not in DEPLOYABLE:
-        raise conflict(f"Can't deploy a machine that is in the '{machine.status_name}' state")
-    chosen = image(form, region.images.names)
-    boots = kernel(form, chosen, machine.architecture)
+    bridge_params(form)
     in_memory, syncs = strict_boolean(form, "ephemeral_deploy"), strict_boolean(form, "enable_hw_sync")
-    hosts = _check_vm_host_request(region, username, form, in_memory=in_memory)
-    _check_configured(region, machine, in_memory=in_memory)
+    hosts = _becomes_vm_host(region, username, form, in_memory=in_memory)
     if machine.status is Status.READY and machine.owner not in (None, username):
         raise conflict("Can't allocate a machine belonging to another user.")
-    if not region.racks[machine.rack].connected:
+    chosen = image(form, region.images.names)
+    boots = kernel(form, chosen, machine.architecture)
+    _check_configured(region, machine, in_memory=in_memory)
+    unroutable = machine.bmc_down is not None and machine.bmc_down.mode == "unroutable"
+    if unroutable or not region.racks[machine.rack].connected:
         raise Refusal(500, NO_TASK_QUEUE.format(machine.system_id))
     if machine.status is Status.READY:
         acquire(region, machine, username, form)
@@ -109,9 +104,7 @@ def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: 
 
 def commission(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Commission and test. Meanwhile the machine belongs to the caller."""
-    if machine.status not in COMMISSIONABLE or machine.locked:
-        raise invalid("__all__", "Commission is not available because of the current state of the node.")
-    wanted = chosen_tests(region, form)
+    wanted = chosen_tests(region, machine, form)
     chosen_scripts(region, form, "commissioning_scripts", SetType.COMMISSIONING)
     before, machine.previous_status = machine.status, machine.status
     region.said_by(machine, username, "User starting node commissioning")
@@ -127,15 +120,18 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
     reversion.start_or_revert(
-        region, machine, commission_stages(scripts, testing if wanted else None), before, warns=username
+        region,
+        machine,
+        commission_stages(scripts, testing if wanted else None),
+        before,
+        machine.restart,
+        warns=username,
     )
 
 
 def test(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Run tests only. A deployed machine is booted out of its system for them."""
-    if machine.status not in TESTABLE or machine.locked:
-        raise invalid("__all__", "Test is not available because of the current state of the node.")
-    wanted = chosen_tests(region, form)
+    wanted = chosen_tests(region, machine, form)
     if not wanted:
         raise Refusal(400, "No testing scripts found!")
     if machine.status is Status.DEPLOYED and any(script["destructive"] for script in wanted):
@@ -143,19 +139,20 @@ def test(region: RegionState, machine: SimulatedMachine, username: str, form: Fo
     before, machine.previous_status = machine.status, machine.status
     region.said_by(machine, username, "User starting node testing")
     region.say(machine, "INFO", "Testing")
-    machine.owner, machine.enable_ssh = machine.owner or username, loose_boolean(form, "enable_ssh")
+    machine.owner, machine.status_action = machine.owner or username, ""
+    machine.enable_ssh = loose_boolean(form, "enable_ssh")
+    if any(script["apply_configured_networking"] for script in wanted) and not machine.addressed:
+        assign_addresses(region, machine)
     testing = testing_set(region, machine, wanted, form)
     region.set_status(machine, Status.TESTING)
-    reversion.start_or_revert(region, machine, test_stages(testing, before), before, warns=username)
+    reversion.start_or_revert(region, machine, test_stages(testing, before), before, machine.restart, warns=username)
 
 
 def release(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Release, and erase first if the request or a setting asks for it. Ignores *Ready* and *Releasing* machines."""
     if machine.status in (Status.READY, Status.RELEASING):
         return
-    if machine.status not in RELEASABLE:
-        raise conflict(f"Machine cannot be released in its current state ('{machine.status_name}').")
-    chosen = chosen_scripts(region, form, "scripts", SetType.RELEASE) if each(form, "scripts") else []
+    chosen = chosen_scripts(region, form, "scripts", SetType.RELEASE) if "scripts" in form else []
     scripts = [script["name"] for script in chosen]
     if loose_boolean(form, "force"):
         vm_hosts.remove(region, machine)
@@ -165,18 +162,23 @@ def release(region: RegionState, machine: SimulatedMachine, username: str, form:
     if scripts:
         _release_by_scripts(region, machine, username, form, scripts)
         return
-    before, switches_off = machine.status, machine.is_on
+    before = machine.status
     region.said_by(machine, username, "User releasing node", last(form, "comment"))
+    start_releasing(region, machine)
+    if machine.is_on:
+        reversion.start_or_revert(region, machine, RELEASE, before, ["off"])
+    else:
+        runner.start(region, machine, RELEASE_SWITCHED_OFF)
+
+
+def start_releasing(region: RegionState, machine: SimulatedMachine) -> None:
+    """Begin a release. A machine that is on goes on until it is switched off."""
     region.set_status(machine, Status.RELEASING)
     region.say(machine, "INFO", "Releasing")
-    if (run := region.run_of(machine)) is not None and switches_off:
+    if (run := region.run_of(machine)) is not None and machine.is_on:
         run.run_late_stages(STAGES_DURING_RELEASE)
     machine.clear_installation()
     machine.status_action = ""
-    if switches_off:
-        reversion.start_or_revert(region, machine, RELEASE, before)
-    else:
-        runner.start(region, machine, RELEASE_SWITCHED_OFF)
 
 
 def abort(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -184,15 +186,12 @@ def abort(region: RegionState, machine: SimulatedMachine, username: str, form: F
 
     MAAS 3.7: if switching off fails, a deployment continues without a time limit.
     """
-    if machine.status not in _ABORTS:
-        state = f"node {machine.system_id} is in state {machine.status_name}."
-        raise conflict(f"Cannot abort in current state: {state}")
     run = region.run_of(machine)
-    if (failure := region.power_failure(machine)) is not None:
+    if (failure := region.power_failure(machine, "off")) is not None:
         if run is not None:
             run.timed = False
         raise failure
-    by_user, aborted = _ABORTS[machine.status]
+    by_user, aborted, following = ABORTS[machine.status]
     region.said_by(machine, username, by_user, last(form, "comment"))
     region.say(machine, "INFO", aborted)
     if run is not None:
@@ -200,32 +199,29 @@ def abort(region: RegionState, machine: SimulatedMachine, username: str, form: F
     region.end_run(machine)
     abort_scripts(region, machine)
     machine.switch("off")
-    _abort_into(region, machine)
+    region.leave_in(machine, machine.previous_status if following is None else following)
 
 
 def rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Boot into rescue mode. MAAS 3.7 makes the user the owner, and ignores a ``comment``."""
     del form
     before = machine.status
-    if before not in RESCUABLE:
-        raise conflict(f"Invalid transition: {before.display} -> Entering rescue mode.")
-    machine.previous_status = before
+    if before is not Status.ENTERING_RESCUE_MODE:
+        machine.previous_status = before
     region.said_by(machine, username, "User starting rescue mode")
-    machine.owner = username
+    machine.owner, machine.status_action = username, ""
     region.set_status(machine, Status.ENTERING_RESCUE_MODE)
     region.say(machine, "INFO", "Entering rescue mode")
-    reversion.start_or_revert(region, machine, ENTER_RESCUE, before)
+    reversion.start_or_revert(region, machine, ENTER_RESCUE, before, machine.restart)
 
 
 def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Leave rescue mode for the previous status."""
-    if machine.status not in RESCUE_LEAVABLE:
-        raise conflict(f"Invalid transition: {machine.status_name} -> Exiting rescue mode.")
     before, restarts = machine.status, machine.previous_status is Status.DEPLOYED
     region.said_by(machine, username, "User stopping rescue mode", last(form, "comment"))
     region.set_status(machine, Status.EXITING_RESCUE_MODE)
     if machine.is_on or restarts:
-        reversion.start_or_revert(region, machine, EXIT_RESCUE, before)
+        reversion.start_or_revert(region, machine, EXIT_RESCUE, before, machine.restart if restarts else ["off"])
     else:
         runner.start(region, machine, EXIT_RESCUE)
 
@@ -246,10 +242,8 @@ def _check_configured(region: RegionState, machine: SimulatedMachine, *, in_memo
         raise invalid("storage", *issues)
 
 
-def _check_vm_host_request(region: RegionState, username: str, form: Form, *, in_memory: bool) -> bool:
-    """Whether the machine becomes a VM host. Parameters that MAAS only passes to the machine are just checked."""
-    bridge_params(form)
-    strict_boolean(form, "vcenter_registration")
+def _becomes_vm_host(region: RegionState, username: str, form: Form, *, in_memory: bool) -> bool:
+    """Whether the machine becomes a VM host."""
     if strict_boolean(form, "install_rackd"):
         raise Refusal(
             400, "install_rackd is no longer supported (MAAS 3.6 and newer reject it; the wording is the simulator's)."
@@ -270,31 +264,18 @@ def _release_by_scripts(
     A requested erase counts as two scripts if the setting erases on every release.
     """
     before, machine.previous_status = machine.status, machine.status
-    erases = names == [WIPE_DISKS] and _count_erase_reasons(region, form) <= 1
+    reasons = _count_erase_reasons(region, form)
+    erases = names == [WIPE_DISKS] and reasons <= 1
     asked = "User erasing disk" if erases else "User releasing node"
     region.said_by(machine, username, asked, last(form, "comment"))
-    scripts = release_set(region, machine, names, form)
+    options = {f"{WIPE_DISKS}_{name}": [str(loose_boolean(form, name))] for name in WIPE_OPTIONS} if reasons else {}
+    scripts = release_set(region, machine, names, {**form, **options})
     region.set_status(machine, Status.DISK_ERASING if erases else Status.RELEASING)
     stages = ERASE if erases else script_stages(scripts)
-    reversion.start_or_revert(region, machine, stages, before)
+    reversion.start_or_revert(region, machine, stages, before, machine.restart)
 
 
 def _count_erase_reasons(region: RegionState, form: Form) -> int:
     """Count the reasons to erase the disks: the request and the setting."""
-    asked = any(loose_boolean(form, name) for name in ("erase", "secure_erase", "quick_erase"))
+    asked = any(loose_boolean(form, name) for name in ("erase", *WIPE_OPTIONS))
     return asked + bool(region.settings["enable_disk_erasing_on_release"])
-
-
-def _abort_into(region: RegionState, machine: SimulatedMachine) -> None:
-    match machine.status:
-        case Status.DEPLOYING:
-            region.set_status(machine, Status.ALLOCATED)
-        case Status.DISK_ERASING:
-            region.set_status(machine, Status.FAILED_DISK_ERASING)
-        case Status.COMMISSIONING:
-            region.set_status(machine, Status.NEW)
-            region.give_back(machine)
-        case _:
-            region.set_status(machine, machine.previous_status)
-            if machine.status in (Status.READY, Status.NEW):
-                region.give_back(machine)

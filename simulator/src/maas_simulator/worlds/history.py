@@ -32,17 +32,17 @@ INSTALLED: Final[Scripts] = ((INSTALL_LOG, None),)
 class PassedResults(FinishedResults):
     """Results of passed scripts, created on access, because ten thousand machines have many."""
 
-    __slots__ = ("_first", "_machine", "_scripts", "_started")
+    __slots__ = ("_first", "_machine", "_started", "scripts")
     ended_as = ScriptStatus.PASSED
 
     def __init__(self, machine: SimulatedMachine, scripts: Scripts, first: int, started: float) -> None:
         self._machine = machine
-        self._scripts = scripts
+        self.scripts = scripts
         self._first = first
         self._started = started
 
     def __len__(self) -> int:
-        return len(self._scripts)
+        return len(self.scripts)
 
     @overload
     def __getitem__(self, index: int) -> ScriptResult: ...
@@ -51,7 +51,7 @@ class PassedResults(FinishedResults):
     def __getitem__(self, index: slice) -> list[ScriptResult]: ...
 
     def __getitem__(self, index: int | slice) -> ScriptResult | list[ScriptResult]:
-        numbers = range(len(self._scripts))[index]
+        numbers = range(len(self.scripts))[index]
         return (
             self._build_result(numbers)
             if isinstance(numbers, int)
@@ -59,7 +59,7 @@ class PassedResults(FinishedResults):
         )
 
     def _build_result(self, number: int) -> ScriptResult:
-        name, disk = self._scripts[number]
+        name, disk = self.scripts[number]
         estimate = BUILT_IN[name]["seconds"] * self._machine.pace if name in BUILT_IN else None
         return ScriptResult(
             self._first + number,

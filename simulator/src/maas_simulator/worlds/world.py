@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from maas_simulator.model.auth import User
 from maas_simulator.model.built_in_scripts import BUILT_IN
+from maas_simulator.model.costs import Costs
 from maas_simulator.model.faults import Fault
 from maas_simulator.model.forms import IMAGES
 from maas_simulator.model.hardware import GIGABYTE, Disk
@@ -208,6 +209,8 @@ class World(Input):
     """The images that can be deployed, as ``osystem/series``."""
     settings: SettingsOfWorld = Field(default_factory=SettingsOfWorld)
     """By default the settings of a new MAAS."""
+    costs: Costs = Field(default_factory=Costs)
+    """How long requests take."""
     variant: Variant = Field(default_factory=Variant)
     """The region's behaviour where regions of MAAS 3.7.3 differ."""
     release_scripts: dict[ScriptName, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
@@ -257,7 +260,7 @@ class World(Input):
             )
         region.release_scripts = dict(self.release_scripts)
         region.settings.update(self.settings)
-        region.variant = self.variant
+        region.variant, region.costs = self.variant, self.costs
         region.racks = {system_id: Rack(system_id, hostname) for system_id, hostname in self.racks.items()}
         if (duplicate := find_duplicate(self.images)) is not None:
             raise WorldError(

@@ -19,7 +19,6 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault
-from maas_simulator.operations import timed_operations
 from tests.house import TIMING, House
 
 pytestmark = pytest.mark.anyio
@@ -259,7 +258,7 @@ class TestByCancelling:
         def bob_comes() -> None:
             ordered = " ".join(each.path for each in house.region.requests if each.op == "deploy")
             waiting = next(each for each in five(house)["system_ids"] if each not in ordered)
-            house.region._from_outside(timed_operations.commission, waiting, "bob")
+            house.region._from_outside("commission", waiting, "bob")
 
         house.after(10, bob_comes)
         house.after(20, house.token.cancel)

@@ -129,11 +129,11 @@ def test_rescue_operations_cannot_be_aborted() -> None:
     assert not ExitRescueMode().can_abort
 
 
-async def test_the_owner_marks_a_machine_broken_and_it_is_released(house: House) -> None:
+async def test_the_owner_marks_a_machine_broken_and_keeps_it(house: House) -> None:
     result = await house.call(MarkBroken, "node07", comment="bad DIMM")
 
     assert house.posted == [("mark_broken", {"comment": ["bad DIMM"]})]
-    assert (result.status_name, result.error_description, result.owner) == ("Broken", "bad DIMM", None)
+    assert (result.status_name, result.error_description, result.owner) == ("Broken", "bad DIMM", "admin")
 
 
 @pytest.mark.parametrize(

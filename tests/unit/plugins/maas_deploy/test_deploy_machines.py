@@ -15,7 +15,6 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault
-from maas_simulator.operations.timed_operations import commission
 from tests.house import TIMING, House, opened
 
 pytestmark = pytest.mark.anyio
@@ -196,7 +195,7 @@ async def test_waiting_for_a_batch_continues_through_an_outage(house: House) -> 
 
 async def test_a_late_refusal_is_reported_for_its_machine(house: House) -> None:
     house.region.hold(op="deploy", before=30)
-    house.after(10, lambda: house.region._from_outside(commission, "node02", "bob"))
+    house.after(10, lambda: house.region._from_outside("commission", "node02", "bob"))
     started = await run(house, wait=0.0, system_ids=ids(house, "node01", "node02"))
 
     result = ended(await run(house, started.handle))
