@@ -310,8 +310,8 @@ def test_release_scripts_run_while_releasing_and_add_maas_events(
     ]
     results = admin.get(f"nodes/{answer['system_id']}/results/?type=release").json()[0]["results"]
     assert [(r["name"], r["status_name"]) for r in results] == [
-        ("wipe-bmc", "Passed"),
         ("notify", "Passed"),
+        ("wipe-bmc", "Passed"),
         ("wipe-disks", "Pending"),
     ]
 

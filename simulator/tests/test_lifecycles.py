@@ -272,6 +272,26 @@ def test_commissioning_removes_layouts_unless_it_skips_them(
     assert (len(machine["boot_interface"]["links"]), len(machine["boot_disk"]["partitions"])) == (links, partitions)
 
 
+@pytest.mark.parametrize(
+    ("form", "links", "partitions"),
+    [
+        ({}, 1, 1),
+        ({"skip_networking": "true"}, 0, 1),
+        ({"skip_storage": "true"}, 1, 0),
+    ],
+)
+def test_commissioning_does_not_restore_what_it_skips(
+    admin: Any, clock: Any, form: dict[str, str], links: int, partitions: int
+) -> None:
+    admin.op("node02", "commission")
+    admin.op("node02", "abort")
+    admin.op("node02", "commission", **form)
+    clock.pass_(HOUR)
+    machine = admin.read("node02")
+    assert machine["status_name"] == "Ready"
+    assert (len(machine["boot_interface"]["links"]), len(machine["boot_disk"]["partitions"])) == (links, partitions)
+
+
 @pytest.mark.parametrize("op", ["commission", "test"])
 @pytest.mark.parametrize(("form", "power"), [({}, "off"), ({"enable_ssh": "true"}, "on")])
 def test_a_machine_with_ssh_stays_on_after_its_scripts(

@@ -21,7 +21,7 @@ WEBHOOK = {f"power_parameters_power_{name}_uri": f"http://bmc/{name}" for name i
         ("hostname", "node02", "Node with this Hostname already exists."),
         ("zone", "nozone", NO_CHOICE),
         ("pool", "nopool", NO_CHOICE),
-        ("domain", "nodomain", NO_CHOICE),
+        ("domain", "nodomain", "Unable to find domain nodomain"),
         (
             "architecture",
             "vax",

@@ -161,9 +161,53 @@ def test_a_test_that_runs_when_it_is_aborted_still_ends(admin: Any, region: Simu
     assert said[:3] == [
         "User aborting node testing",
         "Aborted testing",
-        "ntp changed status from 'Running' to 'Passed'",
+        "7z changed status from 'Running' to 'Passed'",
     ]
     assert [each["status_name"] for each in sets(admin, "node02", "testing")[0]["results"]] == ["Passed", "Aborted"]
+
+
+def test_an_abort_shows_its_own_message_although_the_machine_still_boots(admin: Any, clock: Any) -> None:
+    admin.op("node02", "test")
+    clock.pass_(15)
+    assert admin.op("node02", "abort").json()["status_message"] == "Aborted testing"
+    assert admin.read("node02")["status_message"] == "Performing PXE boot"
+
+
+@pytest.mark.parametrize(
+    ("form", "on"),
+    [({}, ["eno1"]), ({"interface": "all"}, ["eno1"]), ({"internet-connectivity_interface": "eno1"}, ["eno1"])],
+)
+def test_a_script_with_an_interface_runs_on_each_that_has_a_subnet(
+    admin: Any, form: dict[str, str], on: list[str]
+) -> None:
+    admin.op("node02", "test", testing_scripts="internet-connectivity", **form)
+    results = sets(admin, "node02", "testing")[0]["results"]
+    assert [each["parameters"]["interface"]["value"]["name"] for each in results] == on
+
+
+def test_a_script_does_not_run_on_an_unknown_interface(admin: Any) -> None:
+    refused = admin.op("node02", "test", testing_scripts="internet-connectivity", interface="eno9")
+    message = "Select a valid choice. eno9 is not one of the available choices."
+    assert (refused.status_code, refused.json()) == (400, {"interface": [message]})
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "expected"),
+    [
+        ("type=test", 200, {"Testing"}),
+        ("type=2", 200, {"Testing"}),
+        ("type=commission&type=testing", 200, {"Commissioning", "Testing"}),
+        ("type=", 400, "Invalid result type name"),
+        ("type=commissioning,testing", 400, "Invalid result type name"),
+        ("type=9", 400, "Invalid result type numeric value."),
+    ],
+)
+def test_results_have_types_by_name_or_number(admin: Any, query: str, status: int, expected: Any) -> None:
+    system_id = admin.read("node02")["system_id"]
+    admin.op("node02", "commission")
+    answer = admin.get(f"nodes/{system_id}/results/?{query}")
+    found = {each["type_name"] for each in answer.json()} if status == 200 else answer.text
+    assert (answer.status_code, found) == (status, expected)
 
 
 def test_a_failed_rescue_mode_is_marked_as_failed(admin: Any, region: SimulatedRegion, clock: Any) -> None:

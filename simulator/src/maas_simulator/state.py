@@ -243,9 +243,13 @@ class RegionState:
         return machine.sets[::-1]
 
     def store_hardware(self, machine: SimulatedMachine) -> None:
-        """Store the network and the disks that the machine reports."""
+        """Store the network and the disks that the machine reports, without links or layout if it skips these."""
+        was_known = machine.known
         configure_interfaces(self.tables, machine)
-        apply_layout(self.tables, machine, str(self.settings["default_storage_layout"]))
+        if machine.skip_storage:
+            machine.laid_out = machine.laid_out and was_known
+        else:
+            apply_layout(self.tables, machine, str(self.settings["default_storage_layout"]))
 
     def owner_of_mac(self, address: str) -> str | None:
         """Return the hostname of the machine or device that has this MAC address."""

@@ -12,7 +12,17 @@ from maas_simulator import Status
 from maas_simulator.model.power import BmcFailure, BmcMode, PowerErrors
 from maas_simulator.model.statuses import FAILURE_OF
 from simulator.tests.contract.recording import Exchange, LabEvent
-from simulator.tests.contract.scene import Scene, Step, acquires, acts, bmc, fails_next, hangs_next, until
+from simulator.tests.contract.scene import (
+    Scene,
+    Step,
+    acquires,
+    acts,
+    bmc,
+    changes,
+    fails_next,
+    hangs_next,
+    until,
+)
 
 PLANS: Final[Mapping[str, Mapping[str, str]]] = {
     "fail=curtin:curthooks": {"fail": "Configuring OS"},
@@ -34,10 +44,10 @@ MODES: Final[Mapping[str, BmcMode]] = {
 """The modes in which the lab's BMCs fail, with those of the simulator. The others are ``ok`` and ``slow``."""
 
 NODE04: Final = "b6f86m"
-NOT_BOOTING: Final[Mapping[int, str]] = {499: "Deploying", 538: "Power on"}
-"""The deployments of node04 that the lab did not boot, because the machine had been renamed, and where they stopped."""
+NOT_BOOTING: Final[Mapping[int, str]] = {499: "Deploying", 538: "Power on", 778: "Disk erasing"}
+"""The operations of node04 that stopped in the lab, and where. For the first two the machine had been renamed."""
 
-NODE02, NODE03, NODE08 = "dpy84d", "rwda8e", "sck7nb"
+NODE02, NODE03, NODE06, NODE08, NODE09 = "dpy84d", "rwda8e", "psbbmm", "sck7nb", "tg84sf"
 _TIMES_OUT: Final = (
     hangs_next(NODE03, "Loading ephemeral"),
     acts("deploy", NODE03),
@@ -54,9 +64,17 @@ ELSEWHERE: Final[Mapping[int, Sequence[Step]]] = {
         acts("release", NODE08),
         bmc(NODE08, fails=False),
     ),
+    141: (changes(NODE06, power_state="off"),),
+    645: (
+        bmc(NODE08, fails=True, mode="unroutable"),
+        acts("power_on", NODE08),
+        *(acts("power_off", NODE08), acts("power_on", NODE08)) * 6,
+        bmc(NODE08, fails=False),
+    ),
     654: (bmc(NODE08, fails=True), acts("power_on", NODE08), acts("power_off", NODE08), bmc(NODE08, fails=False)),
+    709: (acts("lock", NODE09, "alice"), acts("unlock", NODE09, "alice")),
     907: (acts("deploy", NODE02), acts("release", NODE02)),
-    1162: (
+    1161: (
         fails_next(NODE02, "smartctl-validate"),
         acts("test", NODE02),
         until(NODE02, Status.FAILED_TESTING),
@@ -66,7 +84,7 @@ ELSEWHERE: Final[Mapping[int, Sequence[Step]]] = {
 }
 """What happened before a step and is not part of the recording, but shows in its later answers."""
 
-IN_VAIN: Final = frozenset({810})
+IN_VAIN: Final = frozenset({780, 784, 810})
 """Waits for a status that the machine did not reach."""
 
 UNROUTABLE: Final = "MAAS knows no rack that reaches this BMC"

@@ -13,6 +13,7 @@ from maas_simulator.model.fields import (
     RecordForm,
     boolean,
     choice,
+    domain,
     mac_address,
     text,
     whole,
@@ -57,7 +58,7 @@ def _fields(region: RegionState) -> Iterable[Field]:
     return (
         Field("architecture", _architecture(region), required=True),
         Field("hostname", read_hostname, default=None),
-        Field("domain", _name_of("Domain"), default=None),
+        Field("domain", lambda tables, value: tables["Domain"][domain(tables, value)]["name"], default=None),
         Field("description", text()),
         Field("zone", _name_of("Zone"), default=None),
         Field("pool", _name_of("ResourcePool"), default=None),

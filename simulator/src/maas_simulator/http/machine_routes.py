@@ -27,6 +27,7 @@ class Operation:
         """Carry out the operation and return the machine."""
         machine = call.machine()
         call.check_permission(self.rule.permission, machine)
+        status = machine.status
         before: dict[str, Any] = machine_json(call.region, machine)
         try:
             self.rule.carry_out(call.region, machine, call.user.username, call.form)
@@ -39,7 +40,8 @@ class Operation:
             return Answer(after)
         for nic in after["interface_set"]:
             _hide_new(nic["links"], before["ip_addresses"])
-        return Answer(after | {field: before[field] for field in self.rule.keeps})
+        said = {"status_message": self.rule.says[status]} if status in self.rule.says else {}
+        return Answer(after | {field: before[field] for field in self.rule.keeps} | said)
 
 
 def _hide_new(links: list[JSON], addresses: list[str]) -> None:

@@ -20,6 +20,7 @@ from maas_simulator.model.fields import (
     Field,
     Invalid,
     RecordForm,
+    domain,
     hostname,
     mac_address,
     reference,
@@ -175,7 +176,7 @@ DEVICES: Final = Resource(
         (
             Field("hostname", hostname),
             Field("description", text()),
-            Field("domain", reference("Domain", by="name"), default=0),
+            Field("domain", domain, default=0),
             Field("zone", reference("Zone", by="name"), default=1),
             Field("parent", text(), default=None),
             Field("mac_addresses", text(), required=True, default=""),

@@ -8,7 +8,7 @@ from typing import Final
 
 from maas_simulator.http.calls import Answer, Call
 from maas_simulator.http.resources import DELETED, check_admin
-from maas_simulator.http.script_resources import hardware_type, is_chosen
+from maas_simulator.http.script_resources import TYPE_NAMES, hardware_type, is_chosen
 from maas_simulator.model.built_in_scripts import BUILT_IN
 from maas_simulator.model.fields import boolean
 from maas_simulator.model.forms import each, last
@@ -29,16 +29,24 @@ from maas_simulator.model.scripts import (
 from maas_simulator.model.statuses import ScriptStatus
 
 _CURRENT: Final = {f"current-{kind}": SetType[kind.upper()] for kind in ("commissioning", "testing", "installation")}
-_TYPES: Final = {kind.name.lower(): kind for kind in SetType} | {str(int(kind)): kind for kind in SetType}
+_TYPES: Final = {**TYPE_NAMES, "installation": SetType.INSTALLATION, "install": SetType.INSTALLATION}
 
 
 def results(call: Call) -> Answer:
-    """All script sets of a machine, optionally of one ``type``."""
-    machine, asked = call.machine("Node"), each(call.query, "type")
-    if any(name not in _TYPES for name in asked):
-        raise Refusal(400, "Invalid result type name")
-    kinds = {_TYPES[name] for name in asked} or set(SetType)
+    """All script sets of a machine, optionally of one ``type`` or several."""
+    machine = call.machine("Node")
+    kinds = {_type(asked) for asked in call.query.get("type", ())} or set(SetType)
     return Answer([_shown(call, scripts) for scripts in call.region.sets_of(machine) if scripts.type in kinds])
+
+
+def _type(asked: str) -> SetType:
+    if asked.isdecimal():
+        if int(asked) in set(SetType):
+            return SetType(int(asked))
+        raise Refusal(400, "Invalid result type numeric value.")
+    if asked not in _TYPES:
+        raise Refusal(400, "Invalid result type name")
+    return _TYPES[asked]
 
 
 def result(call: Call) -> Answer:

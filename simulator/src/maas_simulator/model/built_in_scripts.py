@@ -52,6 +52,10 @@ def add_built_in_scripts(tables: Tables, now: float) -> None:
         )
 
 
+TARGETS: Final = ("storage", "interface")
+"""The types of parameters whose value is a part of the machine."""
+
+
 def add_revision(tables: Tables, record: Record, data: str, comment: str | None, now: float) -> None:
     """Make a text the newest of a script or DHCP snippet. Both number their revisions together."""
     revision = tables["VersionedTextFile"].add(data=data, comment=comment, created=now)
@@ -68,6 +72,7 @@ def names_of(kind: SetType) -> list[str]:
     return sorted(name for name, script in BUILT_IN.items() if script["type"] == kind)
 
 
-def runs_on_disks(script: Record) -> bool:
-    """Whether a script runs once for every disk."""
-    return any(each.get("type") == "storage" for each in (script["parameters"] or {}).values())
+def target_of(script: Record) -> str | None:
+    """The kind of hardware of which a script runs once for each: ``storage``, ``interface`` or None."""
+    kinds = {each.get("type") for each in (script["parameters"] or {}).values()}
+    return next((kind for kind in TARGETS if kind in kinds), None)

@@ -229,6 +229,15 @@ def reference(kind: str, *, by: str = "id") -> Reader:
     return read
 
 
+def domain(tables: Tables, value: str) -> int:
+    """Read the id of the domain of a machine or device, which the request names by name or id."""
+    known = tables["Domain"]
+    found = known.get(int(value)) if value.isdecimal() else known.named(value)
+    if found is None:
+        raise Invalid(f"Unable to find domain {value}")
+    return int(found["id"])
+
+
 def specified(kind: str) -> Reader:
     """Read the id of an object of the network that the request names by a specifier."""
 

@@ -105,18 +105,22 @@ def clear_links(tables: Tables, machine: SimulatedMachine) -> None:
 
 def configure_interfaces(tables: Tables, machine: SimulatedMachine) -> None:
     """Store what commissioning finds: MAAS keeps only physical interfaces, and the machine boots by the first."""
-    was_known, machine.known, machine.linked = machine.known, True, True
+    was_known, machine.known = machine.known, True
+    machine.linked = not machine.skip_networking or (was_known and machine.linked)
     nics = tables.interfaces.get(machine.system_id)
     if nics is None:
         for fabric in machine.fabrics:
             vlan_of_fabric(tables, fabric)
+        return
+    if machine.skip_networking and was_known:
         return
     for number in [number for number, nic in nics.items() if nic["type"] != PHYSICAL]:
         del nics[number]
     for index, nic in enumerate(nics.values()):
         found = _found(tables, machine, index)
         nic.update({"vlan": nic["vlan"] or found["vlan"]} if index else found)
-        nic["links"] = [new_link(tables, AUTO, machine.subnet) if nic["discovered"] else new_link(tables, LINK_UP)]
+        if machine.linked:
+            nic["links"] = [new_link(tables, AUTO, machine.subnet) if nic["discovered"] else new_link(tables, LINK_UP)]
         if not was_known:
             nic.update(_hardware(machine), name=f"eno{index + 1}")
 

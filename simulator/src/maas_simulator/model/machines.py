@@ -109,6 +109,10 @@ class SimulatedMachine:
     """Whether its disks have a storage layout. Commissioning first removes it."""
     linked: bool = True
     """Whether its NICs are linked to subnets. Commissioning first removes the links."""
+    skip_networking: bool = False
+    """Whether its commissioning leaves the links of its NICs as they are."""
+    skip_storage: bool = False
+    """Whether its commissioning leaves its storage layout as it is."""
     enable_ssh: bool = False
     """Whether it stays on after commissioning or testing."""
     ephemeral_deploy: bool = False

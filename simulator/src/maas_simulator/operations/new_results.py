@@ -1,10 +1,12 @@
-"""The pending results of a run: one for every script, and one for every disk of a script that runs on disks."""
+"""The pending results of a run: one for every script, or for every disk or interface on which it runs."""
 
 from collections.abc import Collection, Iterable, Iterator
+from operator import attrgetter
 from typing import Final
 
-from maas_simulator.model.built_in_scripts import BMC_SCRIPT, names_of, runs_on_disks
+from maas_simulator.model.built_in_scripts import BMC_SCRIPT, TARGETS, names_of, target_of
 from maas_simulator.model.forms import Form, each, last, loose_boolean
+from maas_simulator.model.interfaces import LINK_UP, interfaces
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.records import Record
 from maas_simulator.model.refusals import invalid
@@ -55,10 +57,10 @@ def chosen_scripts(region: RegionState, form: Form, field: str, kind: SetType) -
 
 
 def chosen_tests(region: RegionState, machine: SimulatedMachine, form: Form) -> list[Record]:
-    """Return the tests that the form names, and check the disks that it names for them."""
+    """Return the tests that the form names, and check the disks and interfaces that it names for them."""
     tests = chosen_scripts(region, form, "testing_scripts", SetType.TESTING)
     for script in tests:
-        _chosen_disks(machine, script, form)
+        _chosen_targets(region, machine, script, form)
     return tests
 
 
@@ -72,23 +74,23 @@ def check_choices(field: str, asked: Iterable[str], known: Collection[str]) -> N
 def _results(
     region: RegionState, machine: SimulatedMachine, scripts: Iterable[Record], form: Form
 ) -> list[ScriptResult]:
+    """Create the results in the order of the scripts. MAAS shows and runs them by name."""
     results = []
     for script in scripts:
         given = dict(_parameters(region, script, form))
-        disks: list[JSON | None] = [*_chosen_disks(machine, script, form)] if runs_on_disks(script) else [None]
-        for disk in disks:
-            result = region.new_result(machine, script, str(disk["name"]) if disk else None)
+        targets: list[JSON | None] = [*_chosen_targets(region, machine, script, form)] if target_of(script) else [None]
+        for target in targets:
+            result = region.new_result(machine, script, str(target["name"]) if target else None)
             result.parameters = {
-                name: {**parameter, "value": disk} if parameter.get("type") == "storage" else parameter
+                name: {**parameter, "value": target} if parameter.get("type") in TARGETS else parameter
                 for name, parameter in given.items()
             }
             results.append(result)
-    return results
+    return sorted(results, key=attrgetter("name"))
 
 
-def _chosen_disks(machine: SimulatedMachine, script: Record, form: Form) -> list[JSON]:
-    """The disks that the parameter of a script names by name, id, model or serial; by default all."""
-    disks = [
+def _disks(machine: SimulatedMachine) -> list[JSON]:
+    return [
         {
             "id": machine.number * 10 + index,
             "name": disk.name,
@@ -98,13 +100,28 @@ def _chosen_disks(machine: SimulatedMachine, script: Record, form: Form) -> list
         }
         for index, disk in enumerate(machine.disks)
     ]
-    names = [name for name, parameter in (script["parameters"] or {}).items() if parameter.get("type") == "storage"]
+
+
+def _nics(region: RegionState, machine: SimulatedMachine) -> list[JSON]:
+    """The interfaces that tests use: those with a link to a subnet."""
+    return [
+        {name: nic[name] for name in ("id", "name", "vendor", "product", "mac_address")}
+        for nic in interfaces(region.tables, machine).values()
+        if any(link["mode"] != LINK_UP for link in nic["links"])
+    ]
+
+
+def _chosen_targets(region: RegionState, machine: SimulatedMachine, script: Record, form: Form) -> list[JSON]:
+    """The disks or interfaces that the parameter of a script names by any of their values; by default all."""
+    kind = target_of(script)
+    known = _disks(machine) if kind == "storage" else _nics(region, machine) if kind == "interface" else []
+    names = [name for name, parameter in (script["parameters"] or {}).items() if parameter.get("type") == kind]
     fields = [field for name in names for field in (f"{script['name']}_{name}", name) if field in form]
     if not fields:
-        return disks
+        return known
     asked = each(form, fields[0])
-    check_choices(fields[0], asked, {ALL, *(str(value) for disk in disks for value in disk.values())})
-    return [disk for disk in disks if ALL in asked or {str(value) for value in disk.values()} & set(asked)]
+    check_choices(fields[0], asked, {ALL, *(str(value) for target in known for value in target.values())})
+    return [target for target in known if ALL in asked or {str(value) for value in target.values()} & set(asked)]
 
 
 def _parameters(region: RegionState, script: Record, form: Form) -> Iterator[tuple[str, Record]]:
@@ -118,5 +135,5 @@ def _parameters(region: RegionState, script: Record, form: Form) -> Iterator[tup
         value: object = given or region.settings.get(name) or parameter.get("default")
         if kind == "boolean" and given:
             value = given.lower() != "false"
-        if kind == "storage" or value not in (None, ""):
+        if kind in TARGETS or value not in (None, ""):
             yield name, {**parameter, "value": value}

@@ -105,7 +105,7 @@ def fail_exiting_rescue(run: Run, reason: str | None) -> None:
 
 
 RELEASE = (Stage("Releasing", 15, on_failure=fail_with(POWER_OFF_FAILURE), on_end=(finish_release,), powers_off=True),)
-SWITCH_OFF = (Stage("Releasing", 5, on_end=(stop_using_address, set_power("off")), powers_off=True),)
+SWITCH_OFF = (Stage("Releasing", 4, on_end=(stop_using_address, set_power("off")), powers_off=True),)
 """A machine that was marked broken while it was on: its release loses only the power and the address."""
 RELEASE_SWITCHED_OFF = (Stage("Releasing", 0, on_end=(finish_release,)),)
 """The release of a machine that is off. It completes before the response."""

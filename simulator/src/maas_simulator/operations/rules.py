@@ -1,7 +1,7 @@
 """The operations on a machine as a table: who may request each, in which statuses, and what it does."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -41,6 +41,8 @@ class Rule:
     """Whether it reads parameters from a JSON body, as few do in MAAS 3.7."""
     keeps: tuple[str, ...] = ("power_state", "ip_addresses")
     """The fields whose old values the response shows."""
+    says: Mapping[Status, str] = field(default_factory=dict)
+    """The ``status_message`` of the response by old status, if later events replace it at once."""
 
     def carry_out(self, region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
         """Carry out the operation without a check of the permission; raises a ``Refusal``."""
@@ -86,6 +88,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             timed.ABORTS,
             "Cannot abort in current state: node {system_id} is in state {status}.",
             keeps=("status", "status_name", "power_state", *SCRIPTS),
+            says={status: aborted for status, (_, aborted, _) in timed.ABORTS.items()},
         ),
         "rescue_mode": Rule(
             "admin", timed.rescue_mode, RESCUABLE, "Invalid transition: {status} -> Entering rescue mode."

@@ -113,9 +113,12 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     testing = testing_set(region, machine, wanted, form)
     machine.owner, machine.status_action = username, ""
     # MAAS 3.7 removes the layout of disks and NICs at once; the scripts' findings restore it.
-    if not loose_boolean(form, "skip_networking"):
+    machine.skip_networking, machine.skip_storage = (
+        loose_boolean(form, name) for name in ("skip_networking", "skip_storage")
+    )
+    if not machine.skip_networking:
         clear_links(region.tables, machine)
-    if not loose_boolean(form, "skip_storage"):
+    if not machine.skip_storage:
         clear_layout(machine)
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
