@@ -36,7 +36,7 @@ class Operation:
             raise refusal.after_commit() if refusal.status in (500, 503) else refusal from None
         call.region.play()
         after: dict[str, Any] = machine_json(call.region, machine)
-        if machine.status is Status.READY:
+        if machine.status is Status.READY and not self.rule.says:
             return Answer(after)
         for nic in after["interface_set"]:
             _hide_new(nic["links"], before["ip_addresses"])
