@@ -47,7 +47,7 @@ NODE04: Final = "b6f86m"
 NOT_BOOTING: Final[Mapping[int, str]] = {499: "Deploying", 538: "Power on", 778: "Disk erasing"}
 """The operations of node04 that stopped in the lab, and where. For the first two the machine had been renamed."""
 
-NODE02, NODE03, NODE06, NODE08, NODE09 = "dpy84d", "rwda8e", "psbbmm", "sck7nb", "tg84sf"
+NODE01, NODE02, NODE03, NODE06, NODE08, NODE09 = "rfrbdh", "dpy84d", "rwda8e", "psbbmm", "sck7nb", "tg84sf"
 _TIMES_OUT: Final = (
     hangs_next(NODE03, "Loading ephemeral"),
     acts("deploy", NODE03),
@@ -72,14 +72,21 @@ ELSEWHERE: Final[Mapping[int, Sequence[Step]]] = {
         bmc(NODE08, fails=False),
     ),
     654: (bmc(NODE08, fails=True), acts("power_on", NODE08), acts("power_off", NODE08), bmc(NODE08, fails=False)),
-    709: (acts("lock", NODE09, "alice"), acts("unlock", NODE09, "alice")),
+    709: (
+        acts("release", NODE01),
+        changes(NODE01, power_state="unknown"),
+        acts("lock", NODE09, "alice"),
+        acts("unlock", NODE09, "alice"),
+    ),
     907: (acts("deploy", NODE02), acts("release", NODE02)),
+    995: (changes(NODE01, power_state="unknown"),),
     1161: (
         fails_next(NODE02, "smartctl-validate"),
         acts("test", NODE02),
         until(NODE02, Status.FAILED_TESTING),
         acts("override_failed_testing", NODE02),
     ),
+    1789: (acquires(NODE03), acts("release", NODE03)),
     1835: (acquires(NODE03), acts("release", NODE03)),
 }
 """What happened before a step and is not part of the recording, but shows in its later answers."""

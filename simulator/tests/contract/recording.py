@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,13 @@ class Exchange:
     headers: Mapping[str, str] = field(default_factory=dict)
     n: int = 0
     ended: float = 0.0
+    parallel: str = ""
+    """The name of the requests that were sent at once with it, if there were any."""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the recorded MAAS did not carry it out."""
+        return self.answer is not None and self.answer.status >= 400
 
     @property
     def name(self) -> str:
@@ -65,6 +73,8 @@ class LabEvent:
     hostname: str | None = None
     statuses: tuple[str, ...] = ()
     is_reset: bool = False
+    parallel = ""
+    is_refused = False
 
 
 @dataclass(frozen=True)
@@ -89,8 +99,13 @@ class Recording:
         return tuple(step for step in self.steps(topic) if isinstance(step, Exchange))
 
     def sequence(self) -> list[Exchange | LabEvent]:
-        """Return the steps of all topics in their common order."""
-        return sorted((step for topic in self.topics for step in self.steps(topic)), key=lambda step: step.n)
+        """Return the steps of all topics in their common order.
+
+        Of requests that were sent at once, MAAS carried out first those that it accepted, in the order of their ends.
+        """
+        steps = sorted((step for topic in self.topics for step in self.steps(topic)), key=lambda step: step.n)
+        groups = groupby(steps, lambda step: step.parallel or step.n)
+        return [step for _, group in groups for step in sorted(group, key=lambda step: (step.is_refused, step.ended))]
 
 
 FIRST = Recording(HERE / "exchanges")
@@ -113,6 +128,7 @@ def _exchange(topic: str, line: dict[str, Any]) -> Exchange:
         line.get("headers", {}),
         line.get("n", 0),
         line.get("t", 0.0) + line.get("took", 0.0),
+        line.get("parallel", ""),
     )
 
 
