@@ -265,7 +265,7 @@ def test_it_keeps_zones_tags_domains_and_users(play: Play) -> None:
     play(story)
 
 
-def test_it_changes_the_network_and_the_storage_of_a_ready_machine(play: Play, region: SimulatedRegion) -> None:
+def test_it_changes_the_network_and_the_storage_of_a_ready_machine(play: Play) -> None:
     async def story(client: Any) -> None:
         ready = await machine(client, "node03")
         boot = ready.interfaces[0]
