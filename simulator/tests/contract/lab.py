@@ -73,7 +73,6 @@ ELSEWHERE: Final[Mapping[int, Sequence[Step]]] = {
     ),
     654: (bmc(NODE08, fails=True), acts("power_on", NODE08), acts("power_off", NODE08), bmc(NODE08, fails=False)),
     709: (
-        acts("release", NODE01),
         changes(NODE01, power_state="unknown"),
         acts("lock", NODE09, "alice"),
         acts("unlock", NODE09, "alice"),
