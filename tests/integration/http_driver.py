@@ -24,6 +24,7 @@ from tests.integration.driver import (
     command,
     environment,
     eventually,
+    is_response,
 )
 from tests.integration.server_process import start_server
 
@@ -110,6 +111,8 @@ class HttpDriver(Driver):
             self.close_stream(request_id)
         else:
             self.send({"method": "notifications/cancelled", "params": {"requestId": request_id}})
+            # The end of the call's stream comes by a connection of its own, and so in any order with other answers.
+            self._find(lambda each: is_response(each, request_id), TIMEOUT)
         self.request("tools/list")
         return len(self.received)
 

@@ -103,7 +103,7 @@ def test_a_uri_that_is_not_served_is_refused(server: Driver) -> None:
         error = refusal(server, method, {"uri": uri})
         early = method == "resources/read" and server.revision != MODERN
         assert error["code"] == (UNKNOWN_RESOURCE if early else INVALID_PARAMS), uri
-        assert "Pass one that " in error["message"], uri
+        assert "Pass a URI that " in error["message"], uri
 
 
 def test_an_unknown_cursor_is_refused(server: Driver) -> None:

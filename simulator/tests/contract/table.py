@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simulator.tests.contract.replay import NOT_SIMULATED, Known, Outcome, known
+from simulator.tests.contract.replay import NOT_SIMULATED, Known, Outcome
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,17 @@ def lines(rows: Sequence[Row]) -> list[str]:
     return [*(_aligned(cells, widths) for cells in table), share(total(rows))]
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[Row], reasons: Known) -> str:
     """Format the table and the known differences for the documentation."""
     body = [HEADING, ("---", *["---:"] * (len(HEADING) - 1)), *(each.cells() for each in (*rows, total(rows)))]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in body)
-    explained = _listed("Explained", known().explained)
-    return f"{table}\n\n{explained}\n\n{_listed('Not simulated', known().not_simulated)}\n"
+    lists = (_listed("Explained", reasons.explained), _listed("Not simulated", reasons.not_simulated))
+    return "\n\n".join((table, *filter(None, lists)))
 
 
 def _listed(title: str, reasons: dict[str, str]) -> str:
-    return "\n".join([f"{title}:\n", *(f"- `{name}`: {reason}" for name, reason in sorted(reasons.items()))])
+    lines_of_list = [f"- `{name}`: {reason}" for name, reason in sorted(reasons.items())]
+    return "\n".join([f"{title}:\n", *lines_of_list]) if reasons else ""
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import astuple
-from pathlib import Path
 
 import pytest
 
+from maas_simulator.http.endpoints import ENDPOINTS
+from maas_simulator.http.unsimulated import UNSIMULATED, NotSimulated, unsimulated_handlers
 from simulator.tests.contract.comparison import differences
+from simulator.tests.contract.page import PAGE, render
 from simulator.tests.contract.recording import FIRST, SECOND, Exchange
 from simulator.tests.contract.replay import NOT_SIMULATED, known, outcomes
 from simulator.tests.contract.sequence import sequence_outcomes, topic_outcomes
 from simulator.tests.contract.stories import STORIES
-from simulator.tests.contract.table import markdown, row, share, total
+from simulator.tests.contract.table import row, share, total
 
 LEAST = 0.95
 """The minimum share of equal exchanges."""
@@ -20,8 +22,6 @@ RECORDED = 271
 
 LEAST_OF_SECOND = 0.939
 """The minimum share of equal exchanges of the second recording. Raise it with the simulator."""
-
-PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "simulator.md"
 
 
 def every_exchange() -> list[Exchange]:
@@ -74,9 +74,15 @@ def test_stories_and_differences_name_existing_exchanges() -> None:
     assert known_names - set(names) == set()
 
 
-def test_the_documented_table_is_this_one() -> None:
-    rows = [row(topic, outcomes(topic), known()) for topic in FIRST.topics]
-    assert markdown(rows) in PAGE.read_text(encoding="utf-8"), f"{PAGE.name} has to say:\n\n{markdown(rows)}"
+def test_the_reference_page_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render(), "run `python -m simulator.tests.contract.page`"
+
+
+def test_every_operation_that_is_listed_as_not_simulated_is_a_501() -> None:
+    handlers = {endpoint.path: endpoint.handlers for endpoint in ENDPOINTS}
+    for path in UNSIMULATED:
+        for key, _ in unsimulated_handlers(path):
+            assert isinstance(handlers[path][key], NotSimulated), (path, key)
 
 
 @pytest.mark.parametrize("topic", SECOND.topics)

@@ -150,7 +150,7 @@ def add_handlers(server: Server[Host], served: Catalogue, _log: ClientLog) -> No
 def _refuse(uri: str, what: str, method: str) -> NoReturn:
     raise MCPError(
         code=types.INVALID_PARAMS,
-        message=f"No {what} has the URI {uri[:200]!r}. Pass one that {method} lists.",
+        message=f"No {what} has the URI {uri[:200]!r}. Pass a URI that {method} lists.",
         data={"uri": uri[:200]},
     )
 

@@ -224,5 +224,6 @@ RECORDS: Final = Resource(
     _record_json,
     form=RecordForm("DNS record", _RECORD_FIELDS),
     before_delete=_remove_empty_name,
+    name="DNSResourceRecord",
     more_many={("POST", None): _create_record},
 )

@@ -217,7 +217,7 @@ VLANS: Final = Resource(
 )
 VLANS_OF_FABRIC: Final = replace(
     VLANS,
-    name="VLANOfFabric",
+    name="Vlan",
     many="fabrics/{fabric_id}/vlans/",
     one="fabrics/{fabric_id}/vlans/{vid}/",
     find=_find_in_fabric,

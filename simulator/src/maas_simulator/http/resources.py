@@ -1,5 +1,6 @@
 """Resources: a collection of records with its form, view and permissions as data, and the endpoints that it makes."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -141,7 +142,7 @@ class Resource:
     deletes_unknown: bool = False
     """Whether deleting an unknown object succeeds."""
     name: str = ""
-    """The name of the endpoints, if it is not that of the kind."""
+    """The name of the endpoints in MAAS's description of its API, if it is not that of the kind."""
     slashes: bool = False
     """Whether the name of an object in a path may have slashes."""
     more_many: Handlers = field(default_factory=dict)
@@ -159,7 +160,9 @@ class Resource:
             one["DELETE", None] = self.delete
         name, restricted = self.name or self.kind, self.restricted
         if self.many:
-            yield Endpoint(f"{name}s", self.many, {**many, **self.more_many}, restricted=restricted)
+            yield Endpoint(
+                re.sub("ys$", "ies", f"{name}s"), self.many, {**many, **self.more_many}, restricted=restricted
+            )
         yield Endpoint(name, self.one, {**one, **self.more_one}, restricted=restricted, slashes=self.slashes)
 
     def table(self, call: Call) -> Table:

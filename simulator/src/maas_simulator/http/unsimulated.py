@@ -47,7 +47,7 @@ OUTSIDE_THE_API: Final[Mapping[str, str]] = {
 }
 """Other paths at MAAS's port that are not simulated, by prefix."""
 
-_EDITED, _WHOLE, _LISTED = "PUT DELETE", "GET PUT DELETE", "GET POST"
+_EDITED, _WHOLE = "PUT DELETE", "GET PUT DELETE"
 _CONTROLLER = (
     "GET:details GET:query_power_state POST:power_on POST:power_off POST:test POST:abort POST:override_failed_testing"
 )
@@ -56,12 +56,9 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     "devices/{system_id}/": "GET:details POST:restore_default_configuration POST:restore_networking_configuration",
     "discovery/": "POST:scan POST:clear POST:clear_by_mac_and_ip",
     "files/": "POST DELETE GET:get GET:get_by_key",
-    "license-key/{osystem}/{distro_series}": _WHOLE,
-    "license-keys/": _LISTED,
-    "maas/": "POST:set_config",
     "machines/": "POST:add_chassis",
     "networks/": "POST",
-    "networks/{name}/": (f"{_EDITED} POST:connect_macs POST:disconnect_macs GET:list_connected_macs "),
+    "networks/{name}/": f"{_EDITED} POST:connect_macs POST:disconnect_macs GET:list_connected_macs",
     "nodes/{system_id}/": "GET:details",
     "nodes/{system_id}/bcache-cache-set/{id}/": _WHOLE,
     "nodes/{system_id}/bcache-cache-sets/": "POST",
