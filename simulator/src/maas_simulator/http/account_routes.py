@@ -174,9 +174,8 @@ def import_ssh_keys(call: Call) -> Answer:
     source = mandatory(call.form, "keysource")
     protocol, separator, _ = source.partition(":")
     if separator and protocol.lower() not in ("lp", "gh"):
-        raise Refusal(
-            500, f"Unknwon protocol {protocol}. Valid protocols are 'LP' and 'GH'."
-        )  # MAAS's own spelling, codespell:ignore unknwon
+        words = f"Unknwon protocol {protocol}."  # MAAS's own spelling, codespell:ignore unknwon
+        raise Refusal(500, f"{words} Valid protocols are 'LP' and 'GH'.")
     raise not_simulated("fetching SSH keys from the internet")
 
 

@@ -19,13 +19,18 @@ Handlers = Mapping[tuple[str, str | None], Handler]
 DELETED = Answer(text="", status=204, content_type="text/plain")
 
 
-def by_id(call: Call, table: Table, name: str) -> Record | None:
-    """Find an object by its id. MAAS fails at any other text, unless it also looks for names."""
-    del call
+def read_id(name: str) -> int:
+    """Read an id in a path. MAAS fails at any other text, unless it also looks for names."""
     try:
-        return table.get(int(name))
+        return int(name)
     except ValueError:
         raise Refusal(500, f"Field 'id' expected a number but got '{name}'.") from None
+
+
+def by_id(call: Call, table: Table, name: str) -> Record | None:
+    """Find an object by its id."""
+    del call
+    return table.get(read_id(name))
 
 
 def by_name(call: Call, table: Table, name: str) -> Record | None:
