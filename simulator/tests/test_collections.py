@@ -66,7 +66,14 @@ STEPS: dict[str, list[Step]] = {
         ("bob", "GET", "account/?op=x", {}, 400, "Unrecognised signature: method=GET op=x"),
     ],
     "SSH keys": [
-        ("bob", "POST", "account/prefs/sshkeys/", {"key": "x"}, 400, {"key": ["Invalid SSH public key."]}),
+        (
+            "bob",
+            "POST",
+            "account/prefs/sshkeys/",
+            {"key": "x"},
+            400,
+            {"key": ["Invalid SSH public key: Invalid value."]},
+        ),
         ("bob", "POST", "account/prefs/sshkeys/", {"key": f"ssh-ed25519 {'A' * 68} me"}, 201, {"keysource": ""}),
         ("bob", "PUT", "account/prefs/sshkeys/1/", {}, 405, ""),
         ("admin", "DELETE", "account/prefs/sshkeys/1/", {}, 404, "No SSHKey matches the given query."),
@@ -105,7 +112,7 @@ STEPS: dict[str, list[Step]] = {
             {"message": "n", "dismissable": False, "users": True},
         ),
         ("bob", "POST", "notifications/5/?op=dismiss", {}, 200, ""),
-        ("bob", "GET", "notifications/", {}, 200, "[]"),
+        ("bob", "GET", "notifications/?x", {}, 200, '[\n    {\n        "ident": "deprecation_MD6_users"'),
     ],
     "repositories": [
         ("bob", "DELETE", "package-repositories/9/", {}, 403, RESERVED),

@@ -138,10 +138,25 @@ def test_annotations_belong_to_the_owner_and_end_with_the_release(admin: Any, re
     assert admin.read("node01")["owner_data"] == {}
 
 
-@pytest.mark.parametrize("op", ["set_zone", "power_parameters"])
-def test_methods_for_superusers_say_so(bob: Any, op: str) -> None:
-    answer = bob.get("machines/?op=power_parameters") if op == "power_parameters" else bob.post(f"machines/?op={op}")
+def test_a_method_for_superusers_says_so(bob: Any) -> None:
+    answer = bob.get("machines/?op=power_parameters")
     assert (answer.status_code, answer.text) == (403, "This method is reserved for admin users.")
+
+
+@pytest.mark.parametrize("collection", ["machines", "nodes", "devices", "rackcontrollers"])
+def test_nodes_that_a_user_does_not_administer_are_unknown_to_set_zone(admin: Any, bob: Any, collection: str) -> None:
+    unknown = {"system_id": ["Some of the given system ids are invalid system ids."]}
+    for client, system_id in ((bob, "7xneda"), (admin, "zzzzzz")):
+        answer = client.post(f"{collection}/?op=set_zone", zone="az2", nodes=system_id)
+        assert (answer.status_code, answer.json()) == (400, unknown)
+    assert admin.read("node01")["zone"]["name"] != "az2"
+
+
+def test_a_new_machine_may_enlist_again(admin: Any) -> None:
+    for hostname, registered in (("node01", True), ("node10", False)):
+        mac = admin.read(hostname)["interface_set"][0]["mac_address"]
+        assert admin.get(f"machines/?op=is_registered&mac_address={mac}").json() is True
+        assert admin.send("GET", f"machines/?op=is_registered&mac_address={mac}", headers={}).json() is registered
 
 
 @pytest.mark.parametrize(

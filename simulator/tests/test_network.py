@@ -192,7 +192,8 @@ def check(client: Maas, call: str, form: dict[str, Any], status: int, expected: 
         ("GET domains/maas/", {}, 200, {"id": 0, "is_default": True}),
         ("POST domains/?op=set_serial", {}, 400, "No provided serial!"),
         ("POST domains/?op=set_serial", {"serial": "7"}, 200, "OK"),
-        ("POST dnsresources/", {"fqdn": "x"}, 400, {"domain": [REQUIRED]}),
+        ("POST dnsresources/", {"fqdn": "x"}, 500, "cannot unpack non-iterable NoneType object"),
+        ("POST spaces/", {"name": "!!"}, 400, {"name": ["Invalid space name: !!."]}),
         (
             "POST dnsresources/",
             {"fqdn": "www.maas", "ip_addresses": "10.20.0.5 10.20.0.6"},
@@ -306,7 +307,7 @@ def test_a_user_may_change_a_range_of_ones_own(bob: Maas) -> None:
             f"POST {ENO1}?op=link_subnet",
             {"mode": "STATIC", "subnet": "1", "ip_address": "10.10.0.150"},
             400,
-            {"ip_address": ["IP address is inside a dynamic range 10.10.0.100-10.10.0.199."]},
+            {"ip_address": ["IP address is inside a dynamic range 10.10.0.100 to 10.10.0.199."]},
         ),
         (
             f"POST {ENO1}?op=link_subnet",

@@ -14,6 +14,10 @@ from simulator.tests.conftest import Maas
 
 ERRORS_OF_MAAS = (
     "Cannot resolve keyword 'name' into field.",
+    "Field 'id' expected a number but got ",
+    "cannot unpack non-iterable NoneType object",
+    "sequence item 0: expected str instance, NoneType found",
+    "Unknwon protocol ",  # codespell:ignore unknwon
     "failed to detect a valid IP address from",
     "invalid literal for int() with base 10:",
     "Error determining BMC task queue",

@@ -8,6 +8,7 @@ from typing import Any
 
 from maas_simulator import SimulatedMachine, SimulatedRegion, Status, User
 from maas_simulator.http.storage_views import SHOWN as DEVICE
+from maas_simulator.model.auth import USUAL_CONSUMER, Token
 from maas_simulator.model.disks import Storage
 from maas_simulator.model.events import Event
 from maas_simulator.model.hardware import SIMULATED, Disk, Hardware
@@ -17,6 +18,9 @@ from maas_simulator.model.statuses import ScriptStatus
 from simulator.tests.contract.recording import HERE
 from simulator.tests.contract.second_collections import load_collections
 from simulator.tests.contract.users import RecordedUser
+
+FIRST_KEY = "ENAsIrsD3mbLFecbVj:afQ4gGnRfXBkg8QysD:4FIS0Xzm41PB2qs353f2Huu6mXrxWURE"
+"""The API key that each user had before the recording's own, which is masked alike for all."""
 
 
 @cache
@@ -30,6 +34,10 @@ def second_region() -> SimulatedRegion:
     """The recorded region as it was at the start, and after each reset."""
     seen = world()
     region = SimulatedRegion(_users(), speed=0.0, epoch=seen["start"])
+    for username, key in seen["keys"].items():
+        region.authenticator.tokens[username] = [
+            Token(name, *each.split(":")) for name, each in ((USUAL_CONSUMER, FIRST_KEY), ("lab", key))
+        ]
     load_collections(region, seen["gets"], seen["rack"])
     region.settings |= {url.rpartition("=")[2]: value for url, value in seen["gets"].items() if "op=get_config" in url}
     for number, machine in enumerate(seen["gets"]["machines/"], 1):

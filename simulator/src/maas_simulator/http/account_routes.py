@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.http.resources import DELETED, Resource, check_admin, check_anybody, no_change, record_json
+from maas_simulator.http.resources import DELETED, Resource, by_id, check_admin, check_anybody, no_change, record_json
 from maas_simulator.model.auth import USUAL_CONSUMER, Token, User
-from maas_simulator.model.fields import Cleaning, Field, RecordForm, find, text
+from maas_simulator.model.fields import Cleaning, Field, RecordForm, text
 from maas_simulator.model.forms import Form, last, mandatory
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import (
@@ -173,21 +173,22 @@ def import_ssh_keys(call: Call) -> Answer:
     """Import the keys of a user of Launchpad or GitHub. Only the check of the parameter is simulated."""
     source = mandatory(call.form, "keysource")
     protocol, separator, _ = source.partition(":")
-    if separator and protocol not in ("lp", "gh"):
-        raise Refusal(400, f"Invalid protocol: {protocol}; expected one of: lp, gh")
+    if separator and protocol.lower() not in ("lp", "gh"):
+        words = f"Unknwon protocol {protocol}."  # MAAS's own spelling, codespell:ignore unknwon
+        raise Refusal(500, f"{words} Valid protocols are 'LP' and 'GH'.")
     raise not_simulated("fetching SSH keys from the internet")
 
 
-def _keys(kind: str, path: str, label: str, is_valid: Callable[[str], object], more: Record) -> Resource:
+def _keys(kind: str, path: str, wrong: str, is_valid: Callable[[str], object], more: Record) -> Resource:
     """The keys of a kind. Users see and change only their own."""
 
     def find_own(call: Call, table: Table, name: str) -> Record | None:
-        found = find(table, name)
+        found = by_id(call, table, name)
         return found if found is not None and found["user"] == call.user.username else None
 
     def check(cleaning: Cleaning) -> None:
         if cleaning.values["key"] and not is_valid(cleaning.values["key"]):
-            cleaning.add_error("key", f"Invalid {label}.")
+            cleaning.add_error("key", wrong)
 
     def keep_owner(call: Call, key: Record) -> None:
         key |= {"user": call.user.username, **more}
@@ -201,7 +202,7 @@ def _keys(kind: str, path: str, label: str, is_valid: Callable[[str], object], m
         f"account/prefs/{path}/",
         f"account/prefs/{path}/{{id}}/",
         record_json(f"account/prefs/{path}", "user"),
-        form=RecordForm(label, (Field("key", text(), required=True),), check),
+        form=RecordForm("", (Field("key", text(), required=True),), check),
         find=find_own,
         shown=lambda call, key: bool(key["user"] == call.user.username),
         may_create=check_anybody,
@@ -213,5 +214,9 @@ def _keys(kind: str, path: str, label: str, is_valid: Callable[[str], object], m
     )
 
 
-SSH_KEYS: Final = _keys("SSHKey", "sshkeys", "SSH public key", _SSH_KEY.fullmatch, {"keysource": ""})
-SSL_KEYS: Final = _keys("SSLKey", "sslkeys", "SSL key", lambda key: key.startswith("-----BEGIN CERTIFICATE-----"), {})
+SSH_KEYS: Final = _keys(
+    "SSHKey", "sshkeys", "Invalid SSH public key: Invalid value.", _SSH_KEY.fullmatch, {"keysource": ""}
+)
+SSL_KEYS: Final = _keys(
+    "SSLKey", "sslkeys", "Invalid SSL key.", lambda key: key.startswith("-----BEGIN CERTIFICATE-----"), {}
+)

@@ -1,6 +1,5 @@
 """The resources of the API that are about addresses: ranges, reserved ones, static routes."""
 
-from collections.abc import Callable
 from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Final
 
@@ -40,16 +39,16 @@ from maas_simulator.state import RegionState
 ALLOC_TYPE_NAMES: Final = {USER_RESERVED: "User reserved"}
 
 
-def _only_by_id(*columns: str) -> Callable[[Call, Table, str], Record | None]:
-    """Find by id. MAAS looks for any other text in a column that does not exist, and fails."""
+_RANGE_COLUMNS: Final = (
+    "comment, created, dhcpsnippet, end_ip, id, start_ip, subnet, subnet_id, type, updated, user, user_id"
+)
 
-    def find(call: Call, table: Table, name: str) -> Record | None:
-        if not name.isdecimal():
-            choices = ", ".join(sorted({"created", "id", "updated", *columns}))
-            raise Refusal(500, f"Cannot resolve keyword 'name' into field. Choices are: {choices}")
-        return by_id(call, table, name)
 
-    return find
+def _range_by_id(call: Call, table: Table, name: str) -> Record | None:
+    """Find a range by id. MAAS looks for any other text in a column that does not exist, and fails."""
+    if not name.isdecimal():
+        raise Refusal(500, f"Cannot resolve keyword 'name' into field. Choices are: {_RANGE_COLUMNS}")
+    return by_id(call, table, name)
 
 
 def _subnet_of(region: RegionState, record: Record, field: str = "subnet") -> JSON:
@@ -132,9 +131,7 @@ RANGES: Final = Resource(
     "ipranges/",
     "ipranges/{id}/",
     _range_json,
-    find=_only_by_id(
-        *("comment", "dhcpsnippet", "end_ip", "start_ip", "subnet", "subnet_id", "type", "user", "user_id")
-    ),
+    find=_range_by_id,
     form=RecordForm(
         "IP range",
         (
@@ -165,14 +162,17 @@ def _check_route(cleaning: Cleaning) -> None:
         return
     source, destination = (ip_network(tables["Subnet"][values[name]]["cidr"]) for name in ("source", "destination"))
     ends = {name: values[name] for name in ("source", "destination", "gateway_ip")}
+    outside = ip_address(values["gateway_ip"]) not in source
     wrong = {
         "source and destination cannot be the same subnet.": values["source"] == values["destination"],
         "source and destination must be the same IP version.": source.version != destination.version,
-        "gateway_ip must be with in the source subnet.": ip_address(values["gateway_ip"]) not in source,
+        "gateway_ip must be with in the source subnet.": outside,
         "Static route with this Source, Destination and Gateway ip already exists.": any(
             route is not cleaning.old for route in tables["StaticRoute"].where(**ends)
         ),
     }
+    if outside:
+        cleaning.add_error("gateway_ip", f"Enter an IP address in {source}.")
     for message in [message for message, holds in wrong.items() if holds][:1]:
         cleaning.add_error(WHOLE_FORM, message)
 
@@ -192,7 +192,6 @@ ROUTES: Final = Resource(
         ),
         _check_route,
     ),
-    find=_only_by_id("destination", "destination_id", "gateway_ip", "metric", "source", "source_id"),
 )
 
 

@@ -1,6 +1,6 @@
 """The region as an ASGI application: routing, authentication, faults and holds."""
 
-import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -54,7 +54,7 @@ class _ParsedRequest:
     endpoint: Endpoint | None
     parts: tuple[str, ...]
     op: str | None
-    op_in_path: bool
+    path_op: str | None
     raw_query: str
     query: dict[str, list[str]]
     form: dict[str, list[str]]
@@ -217,8 +217,9 @@ def _handler(parsed: _ParsedRequest, endpoint: Endpoint, user: User) -> Handler:
     if parsed.broken is not None:
         raise parsed.broken
     key = (method, parsed.op)
-    if key not in known:
-        refusal = no_such_endpoint(parsed.path) if parsed.op_in_path else unrecognised(method, parsed.op)
+    in_path = parsed.path_op is not None
+    if key not in known or (in_path and (method, parsed.path_op) not in known):
+        refusal = no_such_endpoint(parsed.path) if in_path else unrecognised(method, parsed.op)
         raise refusal.without_vary() if endpoint.is_open else refusal
     wanted = parsed.query.get("format", ["json"])[-1]
     if wanted != "json":
@@ -235,7 +236,7 @@ async def _parse_request(request: Request) -> _ParsedRequest:
     broken = None
     body = await request.body()
     endpoint, parts, path_op = find(path)
-    op = path_op or query.get("op", [""])[-1] or None
+    op = query.get("op", [""])[-1] or path_op  # MAAS carries out the one in the query.
     try:
         form, data = parse_body(request.headers.get("content-type", ""), body)
         if data is not form and _takes_json(request.method, endpoint, op):
@@ -248,16 +249,12 @@ async def _parse_request(request: Request) -> _ParsedRequest:
         op = form["op"][-1] or None
         form = data = {name: values for name, values in form.items() if name != "op"}
     signed = Signed(request.method, str(request.url), parameters)
-    return _ParsedRequest(
-        request, path, endpoint, parts, op, path_op is not None, raw_query, query, form, data, signed, broken
-    )
+    return _ParsedRequest(request, path, endpoint, parts, op, path_op, raw_query, query, form, data, signed, broken)
 
 
 def _normalized(path: str) -> str:
-    """Resolve dot segments and repeated slashes, as the proxy in front of MAAS does."""
-    if "//" not in path and "/." not in path:
-        return path
-    return posixpath.normpath(path).replace("//", "/") + ("/" if path.endswith(("/", "/.", "/..")) else "")
+    """Ignore repeated slashes, as MAAS does; it does not resolve dot segments."""
+    return re.sub("//+", "/", path)
 
 
 def _takes_json(method: str, endpoint: Endpoint | None, op: str | None) -> bool:

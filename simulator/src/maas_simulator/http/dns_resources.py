@@ -126,6 +126,8 @@ def _with_domain(call: Call) -> Form:
     given = call.form
     name, dot, domain = last(given, "fqdn").partition(".")
     if name and not last(given, "name"):
+        if not dot and not last(given, "domain"):
+            raise Refusal(500, "cannot unpack non-iterable NoneType object")
         given = {**given, "name": [name], **({"domain": [domain]} if dot else {})}
     asked = last(given, "domain")
     if asked:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.http.resources import DELETED, check_admin
+from maas_simulator.http.resources import DELETED, check_admin, read_id
 from maas_simulator.model.fields import REQUIRED, Invalid, one_of
 from maas_simulator.model.forms import last
 from maas_simulator.model.images import ImageFile, ImageResource
@@ -27,8 +27,9 @@ def list_images(call: Call) -> Answer:
 
 def read_image(call: Call) -> Answer:
     """One image with its versions."""
+    number = read_id(call.parts[0])
     for each in call.region.images.resources:
-        if call.parts[0] == str(each.id):
+        if each.id == number:
             return Answer(_json(each) | {"sets": {name: _set(name, each) for name in reversed(each.versions)}})
     raise not_found("BootResource")
 
@@ -53,7 +54,8 @@ def delete_image(call: Call) -> Answer:
     """Delete an image, for superusers."""
     check_admin(call)
     images = call.region.images
-    kept = [each for each in images.resources if call.parts[0] != str(each.id)]
+    number = read_id(call.parts[0])
+    kept = [each for each in images.resources if each.id != number]
     if kept == images.resources:
         raise Refusal(500, "BootResource matching query does not exist.")
     images.resources = kept

@@ -32,7 +32,6 @@ PARENTS: Final[Mapping[str, str]] = {
 """MAAS's messages for a wrong number of parents, by type."""
 
 _COMMON: Final = (
-    Field("name", text(255)),
     Field("tags", listed, default=[], several=True),
     Field("vlan", reference("VLAN"), default=None),
     Field("mtu", whole(552, 65535), default=None),
@@ -92,7 +91,8 @@ class InterfaceForm:
         """Return the values to store, with ``params``; a ``Refusal`` with all errors."""
         mac = Field("mac_address", mac_address, required=self.kind == PHYSICAL)
         parents = () if self.kind == PHYSICAL else (Field(self._parents, self._read_parents, default=[], several=True),)
-        fields = [*_COMMON, mac, *parents, *_OWN[self.kind]]
+        name = Field("name", text(255), required=self.kind in (BOND, BRIDGE))
+        fields = [name, *_COMMON, mac, *parents, *_OWN[self.kind]]
         if self.only is not None:
             given = {name: values for name, values in given.items() if name in self.only}
         form = RecordForm("Interface", fields, self._check)
@@ -122,13 +122,15 @@ class InterfaceForm:
     def _check(self, cleaning: Cleaning) -> None:
         values = cleaning.values
         parents = [self.nics[number] for number in values.get(self._parents) or ()]
+        if parents and not values["mac_address"] and "mac_address" not in cleaning.errors:
+            values["mac_address"] = parents[0]["mac_address"]
+        if self.kind in (BOND, BRIDGE) and not values["mac_address"] and "mac_address" not in cleaning.errors:
+            cleaning.add_error("mac_address", BLANK)
         if self.kind != PHYSICAL and self._parents not in cleaning.errors:
             if not parents or (self.kind != BOND and len(parents) > 1):
                 cleaning.add_error(self._parents, PARENTS[self.kind])
             elif self.kind != VLAN:
                 self._check_shared(cleaning, parents)
-        if parents and not values["mac_address"] and "mac_address" not in cleaning.errors:
-            values["mac_address"] = parents[0]["mac_address"]
         if parents and not values["vlan"] and self.kind in (BOND, BRIDGE):
             values["vlan"] = parents[0]["vlan"]
         if self.kind == VLAN:
@@ -169,9 +171,6 @@ class InterfaceForm:
         if self.kind == PHYSICAL and not values["name"]:
             names = {nic["name"] for nic in self.nics.values()}
             values["name"] = next(name for index in range(len(names) + 1) if (name := f"eth{index}") not in names)
-        for name in ("name", "mac_address") if self.kind in (BOND, BRIDGE) else ():
-            if not values[name] and name not in cleaning.errors:
-                cleaning.add_error(name, BLANK)
 
     def _check_unique(self, cleaning: Cleaning, parents: Sequence[Record]) -> None:
         values, machine = cleaning.values, self.machine

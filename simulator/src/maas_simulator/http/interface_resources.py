@@ -178,11 +178,11 @@ def _link_form(call: Call, nic: Record) -> RecordForm:
     return RecordForm(
         "Link",
         (
-            Field("mode", lambda tables, value: _read_mode(tables, value.lower()), required=True),
             Field("subnet", _read_subnet(nic, forced=forced), default=None),
             Field("ip_address", address, default=None),
             Field("default_gateway", boolean, default=False),
             Field("force", boolean, default=False),
+            Field("mode", lambda tables, value: _read_mode(tables, value.lower()), required=True),
         ),
         lambda cleaning: _check_link(call.region, nic, cleaning),
     )
@@ -204,7 +204,7 @@ def _check_link(region: RegionState, nic: Record, cleaning: Cleaning) -> None:
     if ip and subnet and ip_address(ip) not in ip_network(subnet["cidr"]):
         cleaning.add_error("ip_address", f"IP address is not in the given subnet '{_describe(region, subnet)}'.")
     elif ip and subnet and (inside := range_of(region, subnet, ip, type="dynamic")):
-        ends = f"{inside['start_ip']}-{inside['end_ip']}"
+        ends = f"{inside['start_ip']} to {inside['end_ip']}"
         cleaning.add_error("ip_address", f"IP address is inside a dynamic range {ends}.")
 
 

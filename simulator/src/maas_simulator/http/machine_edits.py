@@ -11,7 +11,7 @@ from maas_simulator.model.auth import NOBODY
 from maas_simulator.model.fields import NO_CHOICE, REQUIRED
 from maas_simulator.model.forms import is_true, last
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.refusals import Refusal, conflict, for_superusers, not_simulated, refused_form
+from maas_simulator.model.refusals import Refusal, conflict, not_simulated, refused_form
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations import timed_operations
 
@@ -51,18 +51,23 @@ def create(call: Call) -> Answer:
 
 
 def set_zone(call: Call) -> Answer:
-    """Move machines to another zone, for superusers."""
-    if not call.user.is_superuser:
-        raise for_superusers()
-    zone, nodes = last(call.form, "zone"), call.form.get("nodes", ())
-    errors = {name: [REQUIRED] for name, given in (("zone", zone), ("nodes", nodes)) if not given}
-    if zone and call.region.tables["Zone"].named(zone) is None:
-        errors["zone"] = [NO_CHOICE]
-    if errors:
+    """Move nodes to another zone. Those that the user does not administer are as unknown as those that do not exist."""
+    region, asked = call.region, call.form.get("nodes", ())
+    zone = region.tables["Zone"].named(last(call.form, "zone"))
+    errors: dict[str, list[str]] = {}
+    if zone is None:
+        errors["zone"] = [NO_CHOICE if last(call.form, "zone") else REQUIRED]
+    devices = {device["system_id"]: device for device in region.tables["Device"].values()}
+    known = {*region.machines, *region.racks, *devices} if call.user.is_superuser else set()
+    if not known.issuperset(asked) or not asked:
+        errors["system_id"] = ["Some of the given system ids are invalid system ids." if asked else REQUIRED]
+    if zone is None or errors:
         raise refused_form(errors)
-    for name in nodes:
-        if name in call.region.machines:
-            call.region.machines[name].zone = zone
+    for name in asked:
+        if name in devices:
+            devices[name]["zone"] = zone["id"]
+        else:
+            (region.machines.get(name) or region.racks[name]).zone = zone["name"]
     return Answer(None)
 
 

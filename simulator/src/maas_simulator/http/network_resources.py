@@ -28,6 +28,7 @@ from maas_simulator.model.fields import (
     Check,
     Cleaning,
     Field,
+    Reader,
     RecordForm,
     address,
     boolean,
@@ -47,7 +48,7 @@ from maas_simulator.model.scripts import JSON
 from maas_simulator.model.specifiers import matching
 from maas_simulator.state import RegionState
 
-NAME: Final = text(256, r"[\w -]+")
+_NAME: Final = r"[\w -]+"
 MOST_VID: Final = 4094
 
 
@@ -57,6 +58,11 @@ def by_specifier(call: Call, table: Table, name: str) -> Record | None:
     if len(found) > 1:
         raise Refusal(500, f"Got more than one {table.kind.lower()}.")
     return found[0] if found else None
+
+
+def _name_of(kind: str) -> Reader:
+    """Read a name. The message repeats a bad one."""
+    return lambda tables, value: text(256, _NAME, f"Invalid {kind} name: {value.strip()}.")(tables, value)
 
 
 def _not_reserved(kind: str) -> Check:
@@ -113,7 +119,7 @@ FABRICS: Final = Resource(
     form=RecordForm(
         "Fabric",
         (
-            Field("name", NAME, unique=True),
+            Field("name", _name_of("fabric"), unique=True),
             Field("description", text(), default=""),
             Field("class_type", text(256), default=None),
         ),
@@ -194,7 +200,7 @@ VLANS: Final = Resource(
     form=RecordForm(
         "VLAN",
         (
-            Field("name", NAME),
+            Field("name", text(256, _NAME)),
             Field("description", text()),
             Field("vid", whole(), required=True, default=None, also=_vid_in_range),
             Field("mtu", whole(552, 65535), default=1500),
@@ -322,7 +328,9 @@ SPACES: Final = Resource(
     "spaces/",
     "spaces/{id}/",
     space_json,
-    form=RecordForm("Space", (Field("name", NAME, unique=True), Field("description", text())), _not_reserved("space")),
+    form=RecordForm(
+        "Space", (Field("name", _name_of("space"), unique=True), Field("description", text())), _not_reserved("space")
+    ),
     find=_find_space,
     after_create=_name_space,
     before_delete=_leave_space,

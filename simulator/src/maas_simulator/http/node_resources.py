@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint
+from maas_simulator.http.machine_edits import set_zone
 from maas_simulator.http.machine_routes import find_machines
 from maas_simulator.http.node_views import controller_json, device_json, region_controller_json
 from maas_simulator.http.render import machine_json
 from maas_simulator.http.resources import Handlers, Resource, check_admin, check_anybody, check_superuser, no_change
 from maas_simulator.model import machines
+from maas_simulator.model.auth import NOBODY
 from maas_simulator.model.fields import (
     NO_CHOICE,
     Cleaning,
@@ -27,10 +29,12 @@ from maas_simulator.model.fields import (
     text,
 )
 from maas_simulator.model.forms import last, mandatory
+from maas_simulator.model.interfaces import mac_addresses
 from maas_simulator.model.machines import Rack
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import Refusal, forbidden, invalid, not_found, not_simulated, refused_form
 from maas_simulator.model.scripts import JSON
+from maas_simulator.model.statuses import Status
 from maas_simulator.state import RegionState
 
 NO_CONSTRAINT: Final = "No such constraint."
@@ -60,8 +64,11 @@ def devices(call: Call) -> Answer:
 
 
 def is_registered(call: Call) -> Answer:
-    """Whether a node has this MAC address."""
-    return Answer(call.region.owner_of_mac(mandatory(call.query, "mac_address").lower()) is not None)
+    """Whether a node has this MAC address. Without credentials, *New* machines do not count: they may enlist again."""
+    mac = mandatory(call.query, "mac_address").lower()
+    fresh = (each for each in call.region.machines.values() if call.user is NOBODY and each.status is Status.NEW)
+    again = any(mac in mac_addresses(call.region.tables, machine) for machine in fresh)
+    return Answer(not again and call.region.owner_of_mac(mac) is not None)
 
 
 def list_nodes(call: Call) -> Answer:
@@ -139,18 +146,6 @@ def _check_parent(cleaning: Cleaning) -> None:
         values.pop("mac_addresses")
 
 
-def set_device_zone(call: Call) -> Answer:
-    """Move devices to another zone, for superusers."""
-    check_admin(call)
-    zone = call.region.tables["Zone"].named(last(call.form, "zone"))
-    if zone is None:
-        raise invalid("zone", NO_CHOICE)
-    for device in DEVICES.table(call).values():
-        if device["system_id"] in call.form.get("nodes", ()):
-            device["zone"] = zone["id"]
-    return Answer(None)
-
-
 def annotate(call: Call) -> Answer:
     """Set the annotations of a device; an empty value removes one."""
     device = DEVICES.get_to_change(call)
@@ -189,7 +184,7 @@ DEVICES: Final = Resource(
     after_create=_complete_device,
     after_update=_check_device_name,
     before_delete=no_change,
-    more_many={("GET", None): devices, ("GET", "is_registered"): is_registered, ("POST", "set_zone"): set_device_zone},
+    more_many={("GET", None): devices, ("GET", "is_registered"): is_registered, ("POST", "set_zone"): set_zone},
     more_one={
         ("POST", "set_workload_annotations"): annotate,
         ("POST", "set_owner_data"): annotate,
@@ -220,7 +215,12 @@ class _Controllers:
     def endpoints(self, many: Handlers, one: Handlers) -> Iterator[Endpoint]:
         """The endpoints of the list and of one controller, with more operations."""
         path = f"{self.kind.lower()}s/"
-        lists = {("GET", None): self.list, ("GET", "is_registered"): is_registered, **many}
+        lists = {
+            ("GET", None): self.list,
+            ("GET", "is_registered"): is_registered,
+            ("POST", "set_zone"): set_zone,
+            **many,
+        }
         yield Endpoint(f"{self.kind}s", path, lists)
         yield Endpoint(
             self.kind, f"{path}{{system_id}}/", {("GET", None): self.read, ("PUT", None): self.update, **one}

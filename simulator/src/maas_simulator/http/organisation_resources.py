@@ -6,7 +6,7 @@ from typing import Final
 from maas_simulator.http.calls import Call
 from maas_simulator.http.render import pool_json, zone_json
 from maas_simulator.http.resources import Resource, by_name, check_admin, check_superuser
-from maas_simulator.model.fields import Field, RecordForm, text
+from maas_simulator.model.fields import Field, RecordForm, find, text
 from maas_simulator.model.records import Record
 from maas_simulator.model.refusals import Refusal
 
@@ -34,7 +34,7 @@ def _check_zone_deletion(call: Call, zone: Record) -> None:
 
 def _check_pool_deletion(call: Call, pool: Record) -> None:
     if pool["id"] == 0:
-        raise Refusal(400, "This pool is the default pool, it cannot be deleted.")
+        raise Refusal(400, "This is the default pool, it cannot be deleted.")
     if any(machine.pool == pool["name"] for machine in call.region.machines.values()):
         raise Refusal(400, "Pool has machines in it, it cannot be deleted.")
 
@@ -58,6 +58,7 @@ POOLS: Final = Resource(
     "resourcepool/{id}/",
     pool_json,
     form=RecordForm("Resource pool", (Field("name", NAME, required=True, unique=True), Field("description", text()))),
+    find=lambda _call, table, name: find(table, name),
     order=lambda pool: pool["name"],
     after_update=rename_in_machines("pool"),
     before_delete=_check_pool_deletion,

@@ -5,7 +5,7 @@ from typing import Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint
 from maas_simulator.http.network_views import subnet_json
-from maas_simulator.http.resources import Resource, by_id_or_name, check_admin, record_json
+from maas_simulator.http.resources import Resource, by_id, by_id_or_name, check_admin, read_id, record_json
 from maas_simulator.http.script_resources import reverted
 from maas_simulator.model.built_in_scripts import add_revision
 from maas_simulator.model.fields import (
@@ -18,7 +18,6 @@ from maas_simulator.model.fields import (
     RecordForm,
     boolean,
     choice,
-    find,
     json_object,
     listed,
     reference,
@@ -233,7 +232,7 @@ def _selection_json(_region: RegionState, selection: Record) -> JSON:
 
 
 def _source_id(call: Call) -> int:
-    source = call.region.tables["BootSource"].get(int(call.parts[0])) if call.parts[0].isdecimal() else None
+    source = call.region.tables["BootSource"].get(read_id(call.parts[0]))
     if source is None:
         raise not_found("BootSource")
     return int(source["id"])
@@ -246,7 +245,7 @@ def _selections(call: Call) -> Answer:
 
 
 def _find_selection(call: Call, table: Table, name: str) -> Record | None:
-    number, found = _source_id(call), find(table, name)
+    number, found = _source_id(call), by_id(call, table, name)
     return found if found is not None and found["boot_source"] == number else None
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from urllib.parse import quote
 
 from maas_simulator.http.hardware import hardware_json
 from maas_simulator.http.interface_views import network_json
@@ -43,7 +44,7 @@ def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
 def zone_json(region: RegionState, zone: Record) -> JSON:
     """An availability zone."""
     del region
-    return {**zone, "resource_uri": f"{API}/zones/{zone['name']}/"}
+    return {**zone, "resource_uri": f"{API}/zones/{quote(zone['name'])}/"}
 
 
 def pool_json(region: RegionState, pool: Record) -> JSON:
@@ -56,7 +57,7 @@ def tag_json(region: RegionState, tag: Record) -> JSON:
     """A tag, whose id MAAS does not show."""
     del region
     shown = {name: value for name, value in tag.items() if name != "id"}
-    return {**shown, "resource_uri": f"{API}/tags/{tag['name']}/"}
+    return {**shown, "resource_uri": f"{API}/tags/{quote(tag['name'])}/"}
 
 
 def domain_json(region: RegionState, domain: Record) -> JSON:

@@ -19,10 +19,18 @@ Handlers = Mapping[tuple[str, str | None], Handler]
 DELETED = Answer(text="", status=204, content_type="text/plain")
 
 
+def read_id(name: str) -> int:
+    """Read an id in a path. MAAS fails at any other text, unless it also looks for names."""
+    try:
+        return int(name)
+    except ValueError:
+        raise Refusal(500, f"Field 'id' expected a number but got '{name}'.") from None
+
+
 def by_id(call: Call, table: Table, name: str) -> Record | None:
     """Find an object by its id."""
     del call
-    return find(table, name)
+    return table.get(read_id(name))
 
 
 def by_name(call: Call, table: Table, name: str) -> Record | None:
@@ -33,7 +41,8 @@ def by_name(call: Call, table: Table, name: str) -> Record | None:
 
 def by_id_or_name(call: Call, table: Table, name: str) -> Record | None:
     """Find an object by its id, its name, or ``name:`` with its name."""
-    return by_id(call, table, name) or table.named(name.removeprefix("name:"))
+    del call
+    return find(table, name) or table.named(name.removeprefix("name:"))
 
 
 def check_superuser(call: Call) -> None:

@@ -114,7 +114,7 @@ MACHINE_OPERATIONS: Final[Mapping[tuple[str, str | None], Handler]] = {
     ("POST", "set_storage_layout"): set_layout,
     ("POST", "mount_special"): _special(
         "mount",
-        RecordForm("Filesystem", (Field("fstype", choice("tmpfs", "ramfs"), required=True), *MOUNT.fields)),
+        RecordForm("Filesystem", (*MOUNT.fields, Field("fstype", choice("tmpfs", "ramfs"), required=True))),
         _mount,
     ),
     ("POST", "unmount_special"): _special("unmount", RecordForm("Filesystem", MOUNT.fields[:1]), _unmount),

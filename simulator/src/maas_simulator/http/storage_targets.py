@@ -65,6 +65,8 @@ class StorageOperation:
         found = find(call)
         words = self.words.format(found.noun)
         check_change(call, found.machine, words, self.permission, self.statuses)
+        if found.machine.status is Status.READY and not call.user.is_superuser:
+            raise forbidden()
         answer = self.change(call, found)
         found.machine.storage = found.storage
         return answer or Answer(found.view())
@@ -73,13 +75,11 @@ class StorageOperation:
 def check_change(
     call: Call, machine: SimulatedMachine, words: str, permission: str = "edit", statuses: Collection[Status] = FREE
 ) -> None:
-    """Check who may change storage, and when. Only superusers change that of a *Ready* machine."""
+    """Check who may change storage, and when."""
     call.check_permission(permission, machine)
     if machine.status not in statuses:
         names = "Ready or Allocated" if Status.ALLOCATED in statuses else "Ready"
         raise conflict(f"Cannot {words} because the machine is not {names}.")
-    if machine.status is Status.READY and not call.user.is_superuser:
-        raise forbidden()
 
 
 def find(call: Call) -> Target:

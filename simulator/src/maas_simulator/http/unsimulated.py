@@ -71,9 +71,8 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     "nodes/{system_id}/vmfs-datastore/{id}/": _WHOLE,
     "nodes/{system_id}/vmfs-datastores/": "POST",
     "nodes/{system_id}/volume-group/{id}/": "PUT",
-    "rackcontrollers/": "POST:import_boot_images POST:set_zone",
+    "rackcontrollers/": "POST:import_boot_images",
     "rackcontrollers/{system_id}/": f"{_CONTROLLER} GET:list_boot_images POST:import_boot_images",
-    "regioncontrollers/": "POST:set_zone",
     "regioncontrollers/{system_id}/": "DELETE GET:details",
 }
 """Unsimulated methods by path relative to the API; ``METHOD:op`` for operations."""

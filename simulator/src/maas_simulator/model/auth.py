@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from heapq import heappop, heappush
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from maas_simulator.model.refusals import HTML, Refusal
 from maas_simulator.model.signatures import Signed, base_string, hmac_sha1
@@ -93,7 +93,7 @@ class User:
             "username": self.username,
             "email": self.email or f"{self.username}@example.com",
             "is_local": True,
-            "resource_uri": f"/MAAS/api/2.0/users/{self.username}/",
+            "resource_uri": f"/MAAS/api/2.0/users/{quote(self.username)}/",
         }
 
     @cache  # noqa: B019 - a user is small, and each request needs it
@@ -132,8 +132,8 @@ class Authenticator:
             raise _refusal(f"'OAuth version {version} not supported.'")
         for name in REQUIRED:
             if name not in given and name != "oauth_signature":
-                # The header has another scheme, such as ``oauth``. MAAS's wording was not recorded.
-                raise Refusal(400, f"Bad Request: 'Parameter not found: {name}'")
+                # The header has another scheme, such as ``oauth``.
+                raise Refusal(400, f"'Bad Request: Parameter not found: {name}'")
         user, token = self._owner(given)
         self._check_nonce(given, self._check_time(given["oauth_timestamp"]))
         _check_signature(given, token, request)

@@ -8,28 +8,28 @@ _DEPRECATED = "{}<br><a class='p-link--external' href='https://maas.io/deprecati
 
 def add_region_objects(tables: Tables, now: float) -> None:
     """Add what a new region of MAAS 3.7.3 has."""
-    for number, ident, dismissable, words, link in (
+    for ident, dismissable, words, link in (
         (
-            *(2, "MD6", True, "DHCP snippets are deprecated and will be removed in the next major release."),
+            *("MD6", True, "DHCP snippets are deprecated and will be removed in the next major release."),
             "How to replace DHCP snippets...",
         ),
         (
-            *(4, "MD5", False, "The PostgreSQL version in use is older than 16."),
+            *("MD5", False, "The PostgreSQL version in use is older than 16."),
             "How to upgrade the PostgreSQL server...",
         ),
     ):
-        tables["Notification"].add(
-            id=number,
-            ident=f"deprecation_{ident}_admins",
-            user=None,
-            users=False,
-            admins=True,
-            message=_DEPRECATED.format(words, ident, link),
-            context={},
-            category="warning",
-            dismissable=dismissable,
-            dismissed=(),
-        )
+        for audience, advice in (("users", "<br>Please contact your MAAS administrator."), ("admins", "")):
+            tables["Notification"].add(
+                ident=f"deprecation_{ident}_{audience}",
+                user=None,
+                users=audience == "users",
+                admins=audience == "admins",
+                message=_DEPRECATED.format(words + advice, ident, link),
+                context={},
+                category="warning",
+                dismissable=dismissable,
+                dismissed=(),
+            )
     for name, url, arches in (
         ("main_archive", "http://archive.ubuntu.com/ubuntu", ["amd64", "i386"]),
         ("ports_archive", "http://ports.ubuntu.com/ubuntu-ports", ["armhf", "arm64", "ppc64el", "s390x"]),

@@ -275,7 +275,9 @@ class Constraints:
     def resolved(self) -> str:
         """The constraints with the values as MAAS understood them."""
         return " ".join(
-            f"{name}={','.join(self._cleaned(name))}" for name in sorted(self.given) if any(self.given[name])
+            f"{name}={','.join(self._cleaned(name))}"
+            for name in sorted(self.given)
+            if name == "name" or any(self.given[name])
         )
 
     def _cleaned(self, name: str) -> list[str]:
@@ -284,4 +286,6 @@ class Constraints:
             return [str(float(values[-1]))]
         if name in ("arch", "not_arch"):
             return full_architectures(self._region, values)
+        if name == "name" and not all(values):
+            raise Refusal(500, "sequence item 0: expected str instance, NoneType found")
         return split_tags(values) if name in ("tags", "not_tags") else values

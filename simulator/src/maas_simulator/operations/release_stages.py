@@ -93,6 +93,7 @@ def finish_exiting_rescue(run: Run) -> None:
     """Return to the previous status. A deployed machine stays on; all others are switched off."""
     machine = run.machine
     run.say("INFO", "Exited rescue mode")
+    machine.status_action = ""
     run.region.leave_in(machine, machine.previous_status)
     machine.switch("on" if machine.status is Status.DEPLOYED else "off")
 
