@@ -29,11 +29,11 @@ async def test_a_test_run_returns_the_result_of_each_test(house: House) -> None:
     assert house.posted == [("test", {"testing_scripts": ["smartctl-validate,ntp"], "enable_ssh": ["true"]})]
     assert result.status_name == "Ready"
     assert [(each.name, each.status_name) for each in result.tests] == [
+        ("ntp", "Passed"),  # MAAS runs and lists scripts by name
         ("smartctl-validate", "Passed"),
         ("smartctl-validate", "Passed"),
-        ("ntp", "Passed"),
     ]
-    assert [each.target for each in result.tests] == ["sda", "sdb", None]
+    assert [each.target for each in result.tests] == [None, "sda", "sdb"]
     assert {each.exit_status for each in result.tests} == {0}
     assert RunTests().summary(result) == "node05 is Ready: 3 tests have passed."
     assert any("of 3" in message for message in house.messages)
