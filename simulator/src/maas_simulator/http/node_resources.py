@@ -1,11 +1,8 @@
 """Devices, and the controllers of the region and its racks."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Final
 
 from maas_simulator.http.calls import Answer, Call, Endpoint
@@ -14,7 +11,6 @@ from maas_simulator.http.machine_routes import find_machines
 from maas_simulator.http.node_views import controller_json, device_json, region_controller_json
 from maas_simulator.http.render import machine_json
 from maas_simulator.http.resources import Handlers, Resource, check_admin, check_anybody, check_superuser, no_change
-from maas_simulator.model import machines
 from maas_simulator.model.auth import NOBODY
 from maas_simulator.model.fields import (
     NO_CHOICE,
@@ -31,6 +27,7 @@ from maas_simulator.model.fields import (
 from maas_simulator.model.forms import last, mandatory
 from maas_simulator.model.interfaces import mac_addresses
 from maas_simulator.model.machines import Rack
+from maas_simulator.model.power_types import DESCRIBED
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import Refusal, forbidden, invalid, not_found, not_simulated, refused_form
 from maas_simulator.model.scripts import JSON
@@ -193,16 +190,10 @@ DEVICES: Final = Resource(
 )
 
 
-@cache
-def _power_types() -> Any:
-    path = Path(machines.__file__).with_name("power_types.json")
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def power_types(call: Call) -> Answer:
     """The power types with their parameters."""
     del call
-    return Answer(_power_types())
+    return Answer(DESCRIBED)
 
 
 @dataclass(frozen=True)

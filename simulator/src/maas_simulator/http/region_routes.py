@@ -1,7 +1,7 @@
 """Handlers for the region itself: version, settings and events."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from urllib.parse import parse_qsl, urlencode
 
@@ -81,20 +81,20 @@ def events(call: Call) -> Answer:
     )
     oldest = found[-1].id if found else None if after is None else after + 1
     newest = found[0].id if found else None
+    kept = {name: text for name, text in parse_qsl(call.raw_query) if name not in ("after", "before")}
     return Answer(
         {
             "count": len(found),
             "events": [call.region.oddities.event_json(event) for event in found],
-            "next_uri": _uri(call, "after", newest),
-            "prev_uri": None if oldest is None else _uri(call, "before", oldest),
+            "next_uri": _uri(kept, "after", newest),
+            "prev_uri": None if oldest is None else _uri(kept, "before", oldest),
         },
     )
 
 
-def _uri(call: Call, name: str, value: int | None) -> str:
+def _uri(kept: Mapping[str, str], name: str, value: int | None) -> str:
     """The address of the next events. It has only the last value of each parameter, as MAAS's own."""
-    kept = {key: text for key, text in parse_qsl(call.raw_query) if key not in ("after", "before")}
-    return f"{API}/events/?{urlencode(kept | ({} if value is None else {name: str(value)}))}"
+    return f"{API}/events/?{urlencode({**kept, **({} if value is None else {name: str(value)})})}"
 
 
 def _event_filter(call: Call) -> Callable[[Event], bool]:
