@@ -30,7 +30,7 @@ class Exchange:
     """A request and its response.
 
     ``user`` signs the request; None sends it as it is. ``headers`` are those that differ from the usual ones; an empty
-    one is left out. ``answer`` is None if only the request is known. ``ended`` is in seconds since the start.
+    one is left out. ``ended`` is in seconds since the start.
     """
 
     topic: str
@@ -38,7 +38,7 @@ class Exchange:
     method: str
     url: str
     body: str | None
-    answer: Answer | None = None
+    answer: Answer
     user: str | None = "admin"
     headers: Mapping[str, str] = field(default_factory=dict)
     n: int = 0
@@ -49,7 +49,7 @@ class Exchange:
     @property
     def is_refused(self) -> bool:
         """Whether the recorded MAAS did not carry it out."""
-        return self.answer is not None and self.answer.status >= 400
+        return self.answer.status >= 400
 
     @property
     def name(self) -> str:
@@ -123,7 +123,7 @@ def _exchange(topic: str, line: dict[str, Any]) -> Exchange:
         line["method"],
         line["url"],
         line["body"],
-        _answer(line["answer"]) if line["answer"] else None,
+        _answer(line["answer"]),
         line["as"],
         line.get("headers", {}),
         line.get("n", 0),

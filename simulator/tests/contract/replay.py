@@ -74,8 +74,6 @@ def outcomes(topic: str) -> tuple[Outcome, ...]:
 def send_again(exchange: Exchange, scene: Scene, sender: Sender, problems: Sequence[str] = ()) -> Outcome:
     """Repeat an exchange. ``problems`` before it count as differences."""
     received, recorded = sender.send(scene.ids.in_request(exchange)), exchange.answer
-    if recorded is None:
-        return Outcome(exchange, received, ())
     scene.ids.learn(recorded.json, received.json)
     answer = scene.ids.in_answer(received)
     return Outcome(exchange, answer, (*problems, *differences(recorded, answer, known().incidental)))

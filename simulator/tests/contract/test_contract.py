@@ -62,7 +62,7 @@ def test_nearly_all_exchanges_are_the_same() -> None:
 def test_every_incidental_key_differs_somewhere() -> None:
     played = [*(outcome for topic in FIRST.topics for outcome in outcomes(topic)), *sequence_outcomes()]
     pairs = [(outcome.exchange.answer, outcome.answer) for outcome in played]
-    found = [each for recorded, answer in pairs if recorded for each in differences(recorded, answer, {})]
+    found = [each for recorded, answer in pairs for each in differences(recorded, answer, {})]
     differing = {each.partition(" ")[0].rpartition(".")[2].partition("[")[0] for each in found}
     assert known().incidental.keys() - differing == set()
 
