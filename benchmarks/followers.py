@@ -62,6 +62,8 @@ class CountingTransport:
         *,
         query: Sequence[tuple[str, str]] = (),
         form: Sequence[tuple[str, str]] | None = None,
+        decode: Callable[[bytes], JSON] | None = None,
+        patience: float | None = None,
     ) -> JSON:
         """Forward the request, and count it if it is a read."""
         if method != "GET":
@@ -70,7 +72,7 @@ class CountingTransport:
         machines = sum(key == "id" for key, _ in query) if path == "machines/" else 1
         self.queries.append(94 + 7 * machines if path.startswith("machines/") else 1)
         try:
-            return await self.below.request(method, path, query=query, form=form)
+            return await self.below.request(method, path, query=query, form=form, decode=decode, patience=patience)
         finally:
             self.durations.append(time.monotonic() - began)
 

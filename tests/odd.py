@@ -1,5 +1,6 @@
 """Invalid values in MAAS's responses, which the simulator never sends but a real region may."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,8 +35,11 @@ def spoilt(spoil: Spoil) -> Iterator[None]:
     """Pass all of MAAS's responses through ``spoil``, in every client."""
     answer = HttpTransport.request
 
-    async def request(self: HttpTransport, method: str, path: str, **rest: Any) -> JSON:
-        return spoil(path, await answer(self, method, path, **rest))
+    async def request(
+        self: HttpTransport, method: str, path: str, decode: Callable[[bytes], JSON] | None = None, **rest: Any
+    ) -> JSON:
+        spoilt_answer = spoil(path, await answer(self, method, path, **rest))
+        return spoilt_answer if decode is None else decode(json.dumps(spoilt_answer).encode())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(HttpTransport, "request", request)

@@ -28,7 +28,10 @@ from maas_mcp.errors import (
     UnknownOperationError,
 )
 from maas_mcp.hookspecs import hookimpl
-from maas_mcp.maas.client import FormValue, MaasClient
+from maas_mcp.maas.change_request import ChangeRequest
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.client_observer import ClientObserver
+from maas_mcp.maas.forms import FormValue
 from maas_mcp.maas.models import Event, Machine, ScriptResult, ScriptSet, ScriptSetName, ScriptStatus, SystemId, User
 from maas_mcp.maas.reading import LeftOut, Listing, MaasModel
 from maas_mcp.maas.statuses import MachineStatus
@@ -37,6 +40,7 @@ from maas_mcp.machine_text import CarriesMachineText, MachineOutput, MachineText
 from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.cursors import Cursors
 from maas_mcp.operations.declaring.changes import change_machine, require_status
 from maas_mcp.operations.declaring.completion import Choice, Completion
 from maas_mcp.operations.declaring.content import Audio, File, Image, Part
@@ -50,6 +54,7 @@ from maas_mcp.operations.declaring.operations import (
     OperationReport,
     Operations,
 )
+from maas_mcp.operations.declaring.pages import PAGE_BYTES, fit_page
 from maas_mcp.operations.declaring.permission import another_owner, check_take_over
 from maas_mcp.operations.declaring.plugin_services import LifespanContext
 from maas_mcp.operations.declaring.prompt import Prompt, PromptContext
@@ -73,6 +78,7 @@ from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.rechecks import check_same
 
 __all__ = [
+    "PAGE_BYTES",
     "Assessment",
     "Audio",
     "Baseline",
@@ -82,10 +88,13 @@ __all__ = [
     "CannotAskError",
     "CarriesMachineText",
     "ChangeKind",
+    "ChangeRequest",
     "Choice",
     "ClientFolder",
     "ClientFolders",
+    "ClientObserver",
     "Completion",
+    "Cursors",
     "Effects",
     "ErrorReport",
     "Event",
@@ -168,6 +177,7 @@ __all__ = [
     "check_parameters",
     "check_same",
     "check_take_over",
+    "fit_page",
     "hookimpl",
     "quoted",
     "quoted_block",

@@ -211,6 +211,7 @@ async def _run(call: ToolCall) -> CallResult:
         call.progress,
         call.cancellation,
         operations=OperationsService(call, call_within),
+        cursors=call.tenant.cursors(call.tool.name),
         timing=call.tenant.timing,
         client=call.user,
         plugin=plugin,

@@ -9,7 +9,7 @@ from maas_mcp.calls.call import ToolCall
 from maas_mcp.calls.limiting import counted_names, counting_limits, read_usage
 from maas_mcp.calls.principal import Principal, Scope
 from maas_mcp.errors import InsufficientScopeError, MaasProtocolError, UnknownOperationError
-from maas_mcp.maas.client import FormValue
+from maas_mcp.maas.forms import FormValue
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.declaring.effects import Effects

@@ -5,7 +5,7 @@ machine, and a machine may become protected while a call waits. This check judge
 """
 
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 import anyio
@@ -13,17 +13,14 @@ import anyio
 from maas_mcp.calls.active_policy import ActivePolicy
 from maas_mcp.errors import MaasNotFoundError, RefusedByPolicyError
 from maas_mcp.maas.change_request import ALLOCATE, ChangeRequest
-from maas_mcp.maas.client import FormValue, MaasClient
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.forms import FormValue
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.operations.wording import named
 from maas_mcp.policy.protection import protecting_rule
 
 FRESH: Final = 10.0
 """Seconds for which a judged machine is not read again."""
-_MACHINE: Final = re.compile(r"(?:machines|nodes|devices)/([a-z0-9]{1,41})/")
-_ID: Final = re.compile(r"[a-z0-9]{6}")
-_ID_PARAMETERS: Final = frozenset({"machines", "nodes", "system_id", "system_ids", "add", "remove"})
-"""Parameters with system ids, such as ``machines`` of ``machines/?op=release`` and ``remove`` of a tag."""
 _EXCLUDED: Final = {"tags": "not_tags", "pools": "not_in_pool", "zones": "not_in_zone"}
 _WANTED: Final = {"tags": "tags", "pools": "pool", "zones": "zone"}
 _LISTED_AT: Final = {"tags": "tags/", "pools": "resourcepools/", "zones": "zones/"}
@@ -65,7 +62,7 @@ class RequestGuard:
         if not self._policy.rules.protect.protects_any:
             return
         now = anyio.current_time()
-        for system_id in dict.fromkeys(_machines_of(request)):
+        for system_id in request.system_ids:
             if self._judged.get(system_id, -FRESH) > now - FRESH:
                 continue
             try:
@@ -134,12 +131,3 @@ async def _existing(maas: MaasClient, path: str, names: Collection[str]) -> list
     listed = await maas.get(path)
     known = {each.get("name") for each in listed if isinstance(each, dict)} if isinstance(listed, list) else set()
     return [name for name in names if name in known]
-
-
-def _machines_of(request: ChangeRequest) -> Iterator[SystemId]:
-    """The machines in a request's path and parameters."""
-    if found := _MACHINE.match(request.path):
-        yield found[1]
-    for name, value in request.parameters:
-        if name in _ID_PARAMETERS:
-            yield from (each for each in re.split(r"[,\s]+", value) if _ID.fullmatch(each))

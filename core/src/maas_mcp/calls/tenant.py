@@ -25,6 +25,7 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import User
 from maas_mcp.operations.batches.batch import BatchOperation, new_name
 from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.cursors import PURPOSE, Cursors
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.operation_change import ChangeKind, OperationChange
 from maas_mcp.operations.handles import REGION, Handle, HandleSigner
@@ -32,6 +33,7 @@ from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.run_change import RunChange
 from maas_mcp.operations.running.start_requests import StartRequests
 from maas_mcp.operations.running.status import OperationStatus
+from maas_mcp.operations.signing import Signer, derive_keys
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.secret import load_secrets
@@ -170,6 +172,14 @@ class Tenant:
             SettingsError: There is no secret, and none can be created.
         """
         return PlanSigner(load_secrets(self._settings), self._access().api_url, self._now)
+
+    def cursors(self, tool: str) -> Cursors:
+        """The cursors of a tool's lists, for this principal and region. A secret is needed when one is used."""
+        return Cursors(lambda: Signer(self._cursor_keys, f"{tool}\n{self._access().api_url}\n{self.access}"))
+
+    @cached_property
+    def _cursor_keys(self) -> tuple[bytes, ...]:
+        return derive_keys(load_secrets(self._settings), PURPOSE)
 
     @property
     def access(self) -> str:

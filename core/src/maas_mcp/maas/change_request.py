@@ -1,10 +1,12 @@
 """A request that changes something in MAAS, as checks and plans see it just before it is sent."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from maas_mcp.errors import MaasMcpError
+from maas_mcp.maas.models import SystemId
 
 BeforeChange = Callable[["ChangeRequest"], Awaitable[None]]
 """Awaited just before a change is sent. It may raise to prevent the request."""
@@ -14,6 +16,10 @@ Record = Callable[["ChangeRequest"], None]
 
 ALLOCATE: Final = ("machines/", "allocate")
 """The path and operation by which MAAS chooses and allocates a machine."""
+_MACHINE: Final = re.compile(r"(?:machines|nodes|devices)/([a-z0-9]{1,41})/")
+_ID: Final = re.compile(r"[a-z0-9]{6}")
+_ID_PARAMETERS: Final = frozenset({"machines", "nodes", "system_id", "system_ids", "add", "remove"})
+"""Parameters with system ids, such as ``machines`` of ``machines/?op=release`` and ``remove`` of a tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,14 @@ class ChangeRequest:
     def is_dry_run(self) -> bool:
         """Whether it only asks which machine MAAS would allocate."""
         return (self.path, self.op) == ALLOCATE and ("dry_run", "true") in self.parameters
+
+    @property
+    def system_ids(self) -> tuple[SystemId, ...]:
+        """The machines in the path and the parameters. Other words of six letters and digits may be among them."""
+        in_path = _MACHINE.match(self.path)
+        named = [value for name, value in self.parameters if name in _ID_PARAMETERS]
+        words = [word for value in named for word in re.split(r"[,\s]+", value) if _ID.fullmatch(word)]
+        return tuple(dict.fromkeys([in_path[1], *words] if in_path else words))
 
 
 class RehearsedError(MaasMcpError):

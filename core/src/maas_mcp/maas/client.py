@@ -2,24 +2,24 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from copy import copy
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import anyio
 
 from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasProtocolError
 from maas_mcp.maas.change_request import ALLOCATE, BeforeChange, ChangeRequest, Record, RehearsedError
+from maas_mcp.maas.client_observer import ClientObserver, ClientObservers
+from maas_mcp.maas.forms import FormValue, form_pairs
 from maas_mcp.maas.limits import MAX_EVENTS
 from maas_mcp.maas.models import SYSTEM_ID_RULE, Event, Machine, ScriptSet, ScriptSetName, SystemId, User
 from maas_mcp.maas.reading import JSON, ItemT, Listing, MaasModel
 
 logger = logging.getLogger(__name__)
 
-FormValue = str | int | float | bool | Sequence[str] | None
-"""The value of a query parameter or form field. ``None`` is left out, a boolean is sent as ``true`` or ``false``, and a
-list repeats its key."""
+ReadT = TypeVar("ReadT")
 
 _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
 _NO_SCRIPT_SET: Final = re.compile(r"No current .*script set")
@@ -35,8 +35,13 @@ class Transport(Protocol):
         *,
         query: Sequence[tuple[str, str]] = (),
         form: Sequence[tuple[str, str]] | None = None,
+        decode: Callable[[bytes], JSON] | None = None,
+        patience: float | None = None,
     ) -> JSON:
-        """Send one request and return the parsed JSON of the response, or raise a ``MaasError``."""
+        """Send one request and return the parsed JSON of the response, or raise a ``MaasError``.
+
+        With ``decode``, return what it returns for the body. ``patience`` replaces the limit in seconds.
+        """
         ...
 
     def once(self) -> "Transport":
@@ -81,6 +86,8 @@ class MaasClient:
         self._limiter: AbstractAsyncContextManager[object] = nullcontext()
         self._versions: list[str] = []
         """The region's version once it was read, shared by all clients derived from this one."""
+        self._observers = ClientObservers()
+        """Shared by all clients derived from this one."""
 
     def once(self) -> "MaasClient":
         """Return a client that does not retry reads, for callers that poll anyway."""
@@ -146,6 +153,13 @@ class MaasClient:
         client._guard = guard  # noqa: SLF001 - its own
         return client
 
+    def observe(self, observer: ClientObserver) -> AbstractContextManager[None]:
+        """Pass the machines in responses, and each change, to an observer during the block.
+
+        It observes this client, the client that this one is derived from, and all others derived from that.
+        """
+        return self._observers.adding(observer)
+
     async def _change(
         self,
         method: str,
@@ -166,15 +180,46 @@ class MaasClient:
         for check in self._last_checks:
             await check(change)
         query = query if op is None else [("op", op), *query]
-        return await self._transport.request(method, path, query=query, form=form)
+        asked = anyio.current_time()
+        try:
+            response = await self._transport.request(method, path, query=query, form=form)
+            if not change.is_dry_run:
+                self._observers.note_response(path, response, asked)
+            return response
+        finally:
+            if not change.is_dry_run:
+                self._observers.note_change(change, asked)
 
     async def get(self, path: str, /, **query: FormValue) -> JSON:
         """Read ``path``, such as ``machines/4y3h7n/`` or ``subnets/``."""
-        return await self._transport.request("GET", path, query=list(_form_pairs(query)))
+        asked = anyio.current_time()
+        response = await self._transport.request("GET", path, query=list(form_pairs(query)))
+        self._observers.note_response(path, response, asked)
+        return response
+
+    async def get_as(
+        self, path: str, decode: Callable[[bytes], ReadT], /, *, patience: float | None = None, **query: FormValue
+    ) -> ReadT:
+        """Read ``path`` as :meth:`get` does, but with a decoder in place of the JSON parser, for large responses.
+
+        Args:
+            path: The path.
+            decode: Receives the JSON text, and returns the result. It may raise a ``ValueError`` if the text is not
+                what it expects. Invisible characters in strings are already replaced by their escapes.
+            patience: Seconds to wait for the response, instead of the usual limit.
+            query: The query parameters.
+
+        Raises:
+            MaasProtocolError: ``decode`` rejected the response.
+        """
+        read: ReadT = await self._transport.request(
+            "GET", path, query=list(form_pairs(query)), decode=decode, patience=patience
+        )
+        return read
 
     async def get_op(self, path: str, op: str, /, **query: FormValue) -> JSON:
         """Read through a named operation: ``GET path?op=op``."""
-        return await self._transport.request("GET", path, query=[("op", op), *_form_pairs(query)])
+        return await self._transport.request("GET", path, query=[("op", op), *form_pairs(query)])
 
     async def post_op(self, path: str, op: str, /, **form: FormValue) -> JSON:
         """Run a named operation: ``POST path?op=op``, with its parameters as a form.
@@ -188,7 +233,7 @@ class MaasClient:
         """
         if self._guard is not None and (path, op) == ALLOCATE:
             form = dict(await self._guard.constrain(self.guarded(None), form))
-        return await self._change("POST", path, op, form=list(_form_pairs(form)))
+        return await self._change("POST", path, op, form=list(form_pairs(form)))
 
     async def post(self, path: str, /, **form: FormValue) -> JSON:
         """Create an object: ``POST path`` with a form, such as ``tags/`` with a ``name``. Returns the new object.
@@ -196,7 +241,7 @@ class MaasClient:
         Raises:
             MaasUnavailableError: If ``sent`` is true, MAAS may have created it: check before sending it again.
         """
-        return await self._change("POST", path, form=list(_form_pairs(form)))
+        return await self._change("POST", path, form=list(form_pairs(form)))
 
     async def put(self, path: str, /, **form: FormValue) -> JSON:
         """Edit an object: ``PUT path`` with a form of the changed fields. Returns the changed object.
@@ -206,7 +251,7 @@ class MaasClient:
         Raises:
             MaasUnavailableError: If ``sent`` is true, MAAS may have changed it.
         """
-        return await self._change("PUT", path, form=list(_form_pairs(form)))
+        return await self._change("PUT", path, form=list(form_pairs(form)))
 
     async def delete(self, path: str, /, **query: FormValue) -> None:
         """Delete an object: ``DELETE path``, with options in the query because a ``DELETE`` has no form.
@@ -215,7 +260,7 @@ class MaasClient:
             MaasNotFoundError: The object does not exist, or no longer.
             MaasUnavailableError: If ``sent`` is true, MAAS may have deleted it.
         """
-        await self._change("DELETE", path, query=list(_form_pairs(query)))
+        await self._change("DELETE", path, query=list(form_pairs(query)))
 
     async def machine(self, system_id: SystemId) -> Machine:
         """Read one machine.
@@ -333,21 +378,6 @@ def _log_left_out(found: Listing[ItemT]) -> Listing[ItemT]:
     for each in found.left_out:
         logger.info("MAAS listed an unusable entry: %s", each)
     return found
-
-
-def _form_pairs(values: Mapping[str, FormValue]) -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            yield from ((key, item) for item in value)
-        elif value is not None:
-            yield key, _format_value(value)
-
-
-def _format_value(value: str | float) -> str:
-    # MAAS 3.7: `erase=0`, `erase=no` and `erase=False` all erase the disks. Only `true` and `false` work as expected.
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 def validate_system_id(system_id: SystemId) -> SystemId:

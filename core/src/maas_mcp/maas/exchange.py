@@ -25,7 +25,7 @@ from maas_mcp.maas.limits import CHANGE_TIMEOUT, CONNECT_TIMEOUT, READ_TIMEOUT
 from maas_mcp.maas.observer import Exchange, ObserveExchange, endpoint_of
 from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.request_slots import RequestSlots
-from maas_mcp.maas.responses import Request, Response, read_response
+from maas_mcp.maas.responses import Decode, Request, Response, read_response
 from maas_mcp.maas.retry import Backoff, retry
 from maas_mcp.maas.signer import MaasAuth
 from maas_mcp.maas.tls import is_host_mismatch, read_certificate_names, tls_context, tls_error, wrong_scheme_error
@@ -83,6 +83,8 @@ class HttpTransport:
         *,
         query: Sequence[tuple[str, str]] = (),
         form: Sequence[tuple[str, str]] | None = None,
+        decode: Decode | None = None,
+        patience: float | None = None,
     ) -> JSON:
         """Send one request and return the JSON of the response.
 
@@ -91,6 +93,8 @@ class HttpTransport:
             path: A path below ``/MAAS/api/2.0/``. Its segments are percent-encoded and cannot leave that path.
             query: Keys and values; a key may repeat.
             form: Keys and values of the body.
+            decode: Reads the body of a successful response, instead of the JSON parser.
+            patience: Seconds to wait for the response. By default, the limit of reads or of changes.
 
         Raises:
             MaasError: The request failed, or MAAS could not be reached.
@@ -100,9 +104,10 @@ class HttpTransport:
         request = Request(method, path, dict(query).get("op"), (*self._secrets, *secrets))
         url = self._root + path + (f"?{urlencode(query)}" if query else "")
         body = None if form is None else urlencode(form)
+        limit = patience or (READ_TIMEOUT if method == "GET" else CHANGE_TIMEOUT)
 
         async def attempt() -> JSON:
-            return await self._attempt(request, url, body)
+            return read_response(request, await self._attempt(request, url, body, limit), decode)
 
         return await retry(attempt, self._backoff) if method == "GET" else await attempt()
 
@@ -143,16 +148,16 @@ class HttpTransport:
                 await slots.enter_async_context(self._slots.events if request.path == EVENTS else self._slots.others)
             yield
 
-    async def _attempt(self, request: Request, url: str, body: str | None) -> JSON:
+    async def _attempt(self, request: Request, url: str, body: str | None, limit: float) -> Response:
         try:
             async with self._slot(request):
-                response = await self._exchange(request, url, body)
+                response = await self._exchange(request, url, body, limit)
         except (httpx.HTTPError, ssl.SSLError) as error:  # on asyncio, httpx does not wrap an SSLError
             failure = await self._explain_failure(error, request)
         else:
             if response.status == httpx.codes.BAD_REQUEST and _HTTPS_PORT in response.body:
                 raise wrong_scheme_error(urlsplit(self._root).netloc)
-            return read_response(request, response)
+            return response
         # Raised outside the except block: httpx's error refers to the request, which contains the API key.
         raise failure
 
@@ -171,30 +176,27 @@ class HttpTransport:
             names = await read_certificate_names(self._region, host, port)
         return tls_error(cause, self._region, where, names)
 
-    async def _exchange(self, request: Request, url: str, body: str | None) -> Response:
+    async def _exchange(self, request: Request, url: str, body: str | None, limit: float) -> Response:
         if not self._observers:
-            return await self._send(request.method, url, body, {})
+            return await self._send(request.method, url, body, {}, limit)
         exchange = Exchange(request.method, url, endpoint_of(request.path, request.op))
         with ExitStack() as observing:
             for observe in self._observers:
                 observing.enter_context(observe(exchange))
-            response = await self._send(request.method, url, body, exchange.headers)
+            response = await self._send(request.method, url, body, exchange.headers, limit)
             exchange.status, exchange.date = response.status, response.headers.get("date")
         return response
 
-    async def _send(self, method: str, url: str, body: str | None, headers: Mapping[str, str]) -> Response:
+    async def _send(
+        self, method: str, url: str, body: str | None, headers: Mapping[str, str], limit: float
+    ) -> Response:
         form = {} if body is None else {"Content-Type": "application/x-www-form-urlencoded"}
         request = self._http.build_request(
             method,
             url,
             content=body,
             headers={**headers, **form},
-            timeout=httpx.Timeout(
-                READ_TIMEOUT,
-                connect=CONNECT_TIMEOUT,
-                read=READ_TIMEOUT if method == "GET" else CHANGE_TIMEOUT,
-                pool=None,
-            ),
+            timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT, read=limit, pool=None),
         )
         response = await self._http.send(request, stream=True)
         try:

@@ -26,7 +26,7 @@ from maas_mcp.errors import (
 from maas_mcp.maas.address import KEY_HINT
 from maas_mcp.maas.models import SYSTEM_ID_RULE
 from maas_mcp.maas.reading import JSON
-from maas_mcp.maas.text import parse_json
+from maas_mcp.maas.text import parse_json, visible_json
 from maas_mcp.machine_text import MAX_TEXT, cut, cut_visible, make_visible, quoted
 
 logger = logging.getLogger(__name__)
@@ -124,15 +124,21 @@ class Response:
         return 0.0 if at is None else at - time.time()
 
 
-def read_response(request: Request, response: Response) -> JSON:
+Decode = Callable[[bytes], JSON]
+"""Reads the body of a response. It may raise a ``ValueError`` or a ``RecursionError`` for an unexpected body."""
+
+
+def read_response(request: Request, response: Response, decode: Decode | None = None) -> JSON:
     """Return the JSON of a response, ``None`` if it is empty, or a string for a POST's plain-text response.
+
+    With ``decode``, return what it returns for the JSON text, whose strings have no invisible characters.
 
     Raises:
         MaasError: The response is an error. ``maas_says`` is MAAS's message, shortened and without the request's
             secrets. No response raises another exception, because that would end the following of operations.
     """
     try:
-        return _read(request, response)
+        return _read(request, response, decode)
     except MaasError:
         raise
     except Exception:
@@ -140,17 +146,17 @@ def read_response(request: Request, response: Response) -> JSON:
     raise MaasProtocolError(f"MAAS's response to {request} cannot be read ({response.status}).")
 
 
-def _read(request: Request, response: Response) -> JSON:
+def _read(request: Request, response: Response, decode: Decode | None) -> JSON:
     if not HTTPStatus(200) <= response.status < HTTPStatus(300):
         error = _create_error(request, response)
         error.status = response.status
         raise error
-    if not response.body:
+    if decode is None and not response.body:
         return None
-    if response.content_type == "text/plain" and request.method == "POST" and response.text:
+    if decode is None and response.content_type == "text/plain" and request.method == "POST" and response.text:
         return _json_or_text(response)
     try:
-        return parse_json(response.body)
+        return parse_json(response.body) if decode is None else decode(visible_json(response.body))
     except (ValueError, RecursionError):
         kind = quoted(response.content_type) if response.content_type else "no content type"
         problem = f"{kind}, {len(response.body)} bytes"

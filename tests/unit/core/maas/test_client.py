@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from maas_mcp.errors import MaasBadRequestError, MaasError, MaasNotFoundError, MaasProtocolError
-from maas_mcp.maas.client import FormValue, MaasClient
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.forms import FormValue
 from maas_mcp.maas.models import ScriptSetName
 from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.statuses import MachineStatus
@@ -38,6 +39,7 @@ class Script:
         *,
         query: Sequence[tuple[str, str]] = (),
         form: Sequence[tuple[str, str]] | None = None,
+        **_options: object,
     ) -> JSON:
         self.asked.append((method, path, list(query), None if form is None else list(form)))
         if isinstance(self.response, MaasError):

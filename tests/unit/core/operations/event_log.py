@@ -78,6 +78,7 @@ class EventLog:
         *,
         query: Sequence[tuple[str, str]] = (),
         form: Sequence[tuple[str, str]] | None = None,
+        **_options: object,
     ) -> JSON:
         assert (method, form) == ("GET", None), "a watcher only reads"
         one = {key: value for key, value in query if key != "id"}

@@ -17,7 +17,8 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationRevertedError,
 )
-from maas_mcp.maas.client import FormValue, MaasClient
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.forms import FormValue
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.reading import JSON, Listing
 from maas_mcp.maas.statuses import MachineStatus

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Literal
 from pydantic import BaseModel
 
 from maas_mcp.errors import InvalidArgumentsError, MaasMcpError
-from maas_mcp.maas.client import FormValue
+from maas_mcp.maas.forms import FormValue
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.batches.allocation import allocate
 from maas_mcp.operations.batches.labels import LARGEST, Label

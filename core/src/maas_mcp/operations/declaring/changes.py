@@ -14,7 +14,8 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationTimedOutError,
 )
-from maas_mcp.maas.client import FormValue, MaasClient
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.forms import FormValue
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.declaring.permission import explain_refusal

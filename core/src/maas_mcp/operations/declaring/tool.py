@@ -16,6 +16,8 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId, SystemIdRule
 from maas_mcp.machine_text import quoted
 from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.cursors import NOT_OFFERED as NO_CURSORS
+from maas_mcp.operations.cursors import Cursors
 from maas_mcp.operations.declaring.content import Part
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operations import NOT_OFFERED, Operations
@@ -46,6 +48,8 @@ class ToolContext(AsksClient, UsesPlugin[SettingsT, StateT]):
     operations: Operations = field(default=NOT_OFFERED, kw_only=True, repr=False)
     """Long-running operations: ``run``, ``start``, ``wait``, ``get``, ``cancel`` and ``list``. Available to a ``Tool``
     only."""
+    cursors: Cursors = field(default=NO_CURSORS, kw_only=True, repr=False)
+    """Cursors of a list: ``seal(position)`` and ``open(cursor)``. Available to a ``Tool`` only."""
     timing: Timing = field(default=Timing(), kw_only=True, repr=False)
     """Time limits of the server's own functions, such as ``change_machine``."""
     client: Asker = field(default=NOBODY, kw_only=True, repr=False)
