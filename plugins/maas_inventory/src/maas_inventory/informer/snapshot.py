@@ -109,9 +109,10 @@ class Snapshot:
         """Whether the row may be older than a known change, or than missed events."""
         return system_id in self._changed or self.read_at(system_id) < self._uncertain_before
 
-    def is_current(self, system_id: str, since: float) -> bool:
-        """Whether the row was requested at or after ``since``, and no change is known after that."""
-        return self.read_at(system_id) >= since and system_id not in self._changed
+    @property
+    def is_any_uncertain(self) -> bool:
+        """Whether a row is uncertain."""
+        return bool(self._changed) or any(read < self._uncertain_before for read in self._read.values())
 
     def right_at(self, latest: float) -> float:
         """The time up to which all changes with an event are in the rows; ``latest`` is that of the last events."""
@@ -119,9 +120,9 @@ class Snapshot:
         uncertain = min((read for read in self._read.values() if read < self._uncertain_before), default=latest)
         return min(latest, changed, uncertain)
 
-    def oldest(self, rows: Iterable[Row]) -> float | None:
-        """When the oldest of these rows was requested."""
-        return min((self.read_at(row.system_id) for row in rows), default=None)
+    def oldest(self, rows: Iterable[Row], default: float) -> float:
+        """When the oldest of these rows was requested; ``default`` without rows."""
+        return min((self.read_at(row.system_id) for row in rows), default=default)
 
     @property
     def last_change(self) -> int:
