@@ -19,6 +19,10 @@ JOURNALED: Final = tuple(name for name in Row.__struct_fields__ if name not in (
 """The fields whose changes the journal keeps. ``status_name`` stands for the status."""
 
 
+ChangeKind = Literal["added", "changed", "removed", "unreadable"]
+"""``unreadable``: MAAS still lists the machine, but its id or status cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """A changed field of a machine."""
@@ -38,7 +42,7 @@ class Change:
     """When it was noticed, by the event loop's clock."""
     system_id: str
     hostname: str
-    kind: Literal["added", "changed", "removed"]
+    kind: ChangeKind
     fields: tuple[FieldChange, ...] = ()
 
 
@@ -47,9 +51,12 @@ class Snapshot:
 
     A read counts only if it was requested after the machine's last known change, because MAAS may have answered it
     before that change.
+
+    Args:
+        last: The number of the last change before those of this snapshot.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, last: int = 0) -> None:
         self.rows: dict[str, Row] = {}
         self.complete = False
         """Whether all machines have been read once. Machines that come later are in the journal."""
@@ -59,7 +66,7 @@ class Snapshot:
         self._gone: dict[str, float] = {}
         self._uncertain_before = -math.inf
         self._journal: deque[Change] = deque(maxlen=MAX_CHANGES)
-        self._last = 0
+        self._last = last
 
     def put(self, row: Row, asked: float, now: float) -> bool:
         """Take a row that was requested at ``asked``. Returns whether it counts."""
@@ -78,7 +85,7 @@ class Snapshot:
         if row is not None:
             self._replace(msgspec.structs.replace(row, **fields), now)
 
-    def remove(self, system_id: str, asked: float, now: float) -> None:
+    def remove(self, system_id: str, asked: float, now: float, kind: ChangeKind = "removed") -> None:
         """Remove a machine that was missing in an answer requested at ``asked``."""
         if asked < max(self._changed.get(system_id, -math.inf), self.read_at(system_id)):
             return
@@ -90,7 +97,7 @@ class Snapshot:
         self._changed.pop(system_id, None)
         self._read.pop(system_id, None)
         if row is not None:
-            self._note(now, row, "removed")
+            self._note(now, row, kind)
 
     def note_change(self, system_id: str, now: float) -> None:
         """Note that a machine changed: what was requested before does not count any more."""
@@ -155,8 +162,6 @@ class Snapshot:
         if fields:
             self._note(now, row, "changed", fields)
 
-    def _note(
-        self, now: float, row: Row, kind: Literal["added", "changed", "removed"], fields: tuple[FieldChange, ...] = ()
-    ) -> None:
+    def _note(self, now: float, row: Row, kind: ChangeKind, fields: tuple[FieldChange, ...] = ()) -> None:
         self._last += 1
         self._journal.append(Change(self._last, now, row.system_id, row.hostname, kind, fields))
