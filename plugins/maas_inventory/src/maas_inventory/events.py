@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from maas_inventory.machine_names import resolve_machine
 from maas_inventory.objects.row import shorten
-from maas_inventory.paging import digest, open_cursor
+from maas_inventory.paging import Limit, digest, open_cursor
 from maas_inventory.times import as_utc, show
 from maas_mcp.api import Event, Listing, MachineText, Tool, ToolContext, fit_page, quoted
 
@@ -31,13 +31,13 @@ class EventFilter(BaseModel):
     """The events to list."""
 
     machine: str | None = Field(default=None, description="System id, hostname or FQDN. Default: all machines.")
-    level: Level = Field(default="INFO", description="The lowest. `DEBUG` has the changes of status.")
+    level: Level = Field(default="INFO", description="The lowest; `DEBUG` for status changes.")
     since: datetime | None = None
     until: datetime | None = None
-    text: str | None = Field(default=None, description="Part of the type or description.")
-    user: str | None = Field(default=None, description="The user who caused them.")
-    limit: int = Field(default=50, ge=1, le=200)
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before.")
+    text: str | None = Field(default=None, description="In the type or description.")
+    user: str | None = Field(default=None, description="Who caused them.")
+    limit: Limit = 50
+    cursor: str | None = Field(default=None, description="`next_cursor` of a page.")
 
 
 class EventRow(BaseModel, defer_build=True):

@@ -3,9 +3,15 @@
 import json
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, WithJsonSchema
 
 from maas_mcp.api import InvalidArgumentsError, ToolContext
+
+# The bounds are not published: each list would repeat them, and a page is limited by its size anyway.
+Limit = Annotated[int, Field(ge=1, le=200), WithJsonSchema({"type": "integer"})]
+"""The maximum number of rows on a page."""
 
 
 def open_cursor(ctx: ToolContext, cursor: str | None, query: str) -> Mapping[str, Any] | None:

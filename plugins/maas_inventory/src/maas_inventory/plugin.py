@@ -12,6 +12,8 @@ from maas_inventory.finding import MachineFilter, find
 from maas_inventory.images import ImportImages
 from maas_inventory.objects.listing import ListObjects
 from maas_inventory.script_results import GetScriptResults
+from maas_inventory.search.tool import Find
+from maas_inventory.whoami import WhoAmI
 from maas_mcp.api import (
     Completion,
     LeftOut,
@@ -194,7 +196,7 @@ def maas_mcp_operations() -> Sequence[type[LongRunning[Any, Any]]]:
 @hookimpl
 def maas_mcp_tools() -> Sequence[type[Tool[Any, Any]]]:
     """The short tools."""
-    return [ListMachines, GetMachine, ListObjects, GetEvents, GetScriptResults]
+    return [ListMachines, GetMachine, Find, ListObjects, GetEvents, GetScriptResults, WhoAmI]
 
 
 @hookimpl

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from maas_inventory.machine_names import resolve_machine
 from maas_inventory.objects.row import shorten
 from maas_inventory.objects.selecting import matcher
-from maas_inventory.paging import digest, open_cursor
+from maas_inventory.paging import Limit, digest, open_cursor
 from maas_inventory.times import show
 from maas_mcp.api import (
     MaasBadRequestError,
@@ -41,6 +41,9 @@ MAX_TAIL: Final = 4_000
 WITH_OUTPUT: Final = 10
 """Scripts with output on one page."""
 
+Lines = Annotated[int, Field(ge=0, le=200), WithJsonSchema({"type": "integer"})]
+Bytes = Annotated[int, Field(ge=0, le=MAX_TAIL), WithJsonSchema({"type": "integer"})]
+
 
 class ResultFilter(BaseModel):
     """The results to show."""
@@ -48,11 +51,11 @@ class ResultFilter(BaseModel):
     machine: str = Field(description="System id, hostname or FQDN.")
     kind: RunKind | None = Field(default=None, description="Default: the latest run of each kind.")
     failed: bool = Field(default=False, description="Only failed scripts.")
-    script: str | None = Field(default=None, description="Its name; may be a glob.")
-    tail_lines: int = Field(default=0, ge=0, le=200, description="Last lines of each script's output.")
-    tail_bytes: int = Field(default=0, ge=0, le=MAX_TAIL, description="Or its last bytes.")
-    limit: int = Field(default=50, ge=1, le=200)
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before.")
+    script: str | None = Field(default=None, description="A glob.")
+    tail_lines: Lines = Field(default=0, description="Last lines of each output.")
+    tail_bytes: Bytes = Field(default=0, description="Or its last bytes.")
+    limit: Limit = 50
+    cursor: str | None = Field(default=None, description="`next_cursor` of a page.")
 
     @property
     def wants_output(self) -> bool:

@@ -12,7 +12,7 @@ from maas_inventory.objects.kind import MAX_COMPLETED, Kind
 from maas_inventory.objects.reading import Objects, read_objects
 from maas_inventory.objects.row import JSON, ObjectRow, called
 from maas_inventory.objects.selecting import after, check_fields, place, select, sort
-from maas_inventory.paging import digest, open_cursor
+from maas_inventory.paging import Limit, digest, open_cursor
 from maas_mcp.api import CarriesMachineText, InvalidArgumentsError, Tool, ToolContext, fit_page, quoted
 
 MAX_NAMED: Final = 10
@@ -30,14 +30,14 @@ class ObjectFilter(BaseModel):
     """The objects to list."""
 
     kind: KindName
-    name: str | None = Field(default=None, description="Name, id or CIDR; may be a glob.")
+    name: str | None = Field(default=None, description="Name, id or CIDR; globs.")
     filters: dict[str, FilterValue] | None = Field(
-        default=None, description="Fields of the rows and their values, such as `fabric` or `space`; globs."
+        default=None, description="Fields of the items, such as `fabric`, `space` or `type`; globs."
     )
-    sort: str | None = Field(default=None, description="A field; `-` before it reverses.")
+    sort: str | None = Field(default=None, description="A field; with `-` in reverse.")
     details: bool = Field(default=False, description="All fields of each object.")
-    limit: int = Field(default=50, ge=1, le=200)
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before.")
+    limit: Limit = 50
+    cursor: str | None = Field(default=None, description="`next_cursor` of a page.")
 
 
 class ObjectPage(BaseModel, defer_build=True):
@@ -54,8 +54,8 @@ class ObjectPage(BaseModel, defer_build=True):
 class ListObjects(Tool[ObjectFilter, ObjectPage]):
     """List (show, find, count) all that is not a machine, such as subnets with their free IP addresses.
 
-    Fabrics, VLANs, spaces, zones, resource pools, tags, OS images with versions, rack controllers with services, VM
-    hosts, DNS, devices, users, scripts. `details` has a subnet's free ranges. `ip_address` needs the filter `subnet`.
+    Also fabrics, VLANs, spaces, zones, resource pools, tags, OS images with versions, rack controllers and services, VM
+    hosts, DNS, devices, users, scripts. `details` shows free ranges. `ip_address` needs the filter `subnet`.
     """
 
     name = "maas_list_objects"
