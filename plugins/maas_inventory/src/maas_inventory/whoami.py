@@ -48,7 +48,7 @@ class WhoAmI(Tool[Question, Identity]):
     name = "maas_whoami"
     toolset = "inventory"
     list_position = 54
-    title = "Who am I"
+    title = "Show who I am"
     read_only = True
 
     async def run(self, ctx: ToolContext, args: Question) -> Identity:
@@ -77,8 +77,8 @@ class WhoAmI(Tool[Question, Identity]):
         lines = [
             f"You are {quoted(result.username)}, {who}, on MAAS {quoted(result.region_version)}.",
             f"Resource pools: {', '.join(map(quoted, result.pools)) or 'none'}.",
-            f"Mode {result.mode}: changes are {RESPONSES.get(result.operate, result.operate)}; changes that can lose a "
-            f"workload or data are {RESPONSES.get(result.destroy, result.destroy)}.",
+            f"Mode {result.mode}: changes are {RESPONSES.get(result.operate, result.operate)}.",
+            f"Changes that can lose a workload or data are {RESPONSES.get(result.destroy, result.destroy)}.",
             f"Protected machines: {protected or 'none'}.",
             *([f"{result.tools_left_out} tools are left out."] if result.tools_left_out else []),
             *([result.tool] if result.tool else []),
