@@ -86,7 +86,11 @@ ROWS: Final = (
     Row(Step("maas_lock_machine", "node07")),
     Row(Step("maas_unlock_machine", "node08")),
     Row(Step("maas_import_images")),
-    Row(Step("maas_list_images")),
+    Row(Step("maas_find", arguments={"text": "noble"})),
+    Row(Step("maas_list_objects", arguments={"kind": "image"})),
+    Row(Step("maas_get_events")),
+    Row(Step("maas_get_script_results", arguments={"machine": "node11"})),
+    Row(Step("maas_whoami")),
 )
 """Each tool at least once, in the order in which clients see them."""
 

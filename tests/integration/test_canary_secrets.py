@@ -34,7 +34,7 @@ SUBJECT: Final = "f81d4fae"
 TEXT: Final = {"Content-Type": "text/plain"}
 AT_ONCE: Final = 10
 """Concurrent calls of each client."""
-READS: Final = ("maas_list_machines", "maas_list_images", "maas_list_operations", "maas_get_machine")
+READS: Final = ("maas_list_machines", "maas_whoami", "maas_list_operations", "maas_get_machine")
 
 
 @pytest.fixture

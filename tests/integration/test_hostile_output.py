@@ -27,7 +27,12 @@ def variables(region: SimulatedRegion) -> Iterator[dict[str, str]]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("maas_list_machines",), ("maas_get_machine", READY), ("maas_list_images",), ("maas_test_machine", READY)],
+    [
+        ("maas_list_machines",),
+        ("maas_get_machine", READY),
+        ("maas_list_objects", "kind=image"),
+        ("maas_test_machine", READY),
+    ],
 )
 def test_the_text_and_the_json_of_a_result_are_visible(variables: dict[str, str], arguments: tuple[str, ...]) -> None:
     shown = run_command("call", *arguments, **variables)

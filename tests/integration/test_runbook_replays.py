@@ -81,7 +81,7 @@ def test_a_group_is_deployed_and_protected_by_the_runbook(maas_region: MaasRegio
     first, *others = (maas_region.machine(name).system_id for name in ("node02", "node03", "node04"))
     book = Replay(maas_region, "deploy-a-group", first_system_id=first, other_system_ids=others)
 
-    assert "noble" in str(book.call("maas_list_images")["images"])
+    assert "noble" in str(book.call("maas_list_objects")["items"])
     found = book.call("maas_list_machines")
     assert {each["system_id"] for each in found["machines"]} == {first, *others}
     assert book.call("maas_deploy_machine")["result"]["status_name"] == "Deployed"
@@ -242,7 +242,7 @@ def test_a_wave_is_installed_again_by_the_runbook(maas_region: MaasRegion) -> No
 
     statuses = {each["hostname"]: each["status_name"] for each in book.call("maas_list_machines")["machines"]}
     assert statuses["node07"] == "Deployed"
-    assert book.call("maas_list_images")["images"]
+    assert book.call("maas_list_objects")["items"]
     assert book.call("maas_release_machine")["result"]["status_name"] == "Ready"
     assert book.call("maas_deploy_machines")["result"]["succeeded"] == 1
     shown = {each["hostname"]: each["status_name"] for each in book.call("maas_list_machines")["machines"]}

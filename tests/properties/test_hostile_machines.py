@@ -51,7 +51,11 @@ SUCCESSES: Final[Mapping[str, tuple[dict[str, Any], Set | None]]] = {
     "maas_get_machine": ({"system_id": READY}, None),
     "maas_get_operation": ({}, deploying),
     "maas_import_images": ({}, None),
-    "maas_list_images": ({}, None),
+    "maas_find": ({"text": "node"}, None),
+    "maas_get_events": ({}, None),
+    "maas_get_script_results": ({"machine": "8pr8mk", "tail_lines": 5}, None),
+    "maas_list_objects": ({"kind": "tag"}, None),
+    "maas_whoami": ({}, None),
     "maas_list_machines": ({}, None),
     "maas_list_operations": ({}, deploying),
     "maas_lock_machine": ({"system_id": DEPLOYED}, None),
@@ -68,7 +72,9 @@ SUCCESSES: Final[Mapping[str, tuple[dict[str, Any], Set | None]]] = {
     "maas_wait_operation": ({}, deploying),
 }
 CHANGING: Final = [
-    name for name in SUCCESSES if not name.startswith(("maas_get", "maas_list", "maas_query", "maas_wait"))
+    name
+    for name in SUCCESSES
+    if not name.startswith(("maas_find", "maas_get", "maas_list", "maas_query", "maas_wait", "maas_whoami"))
 ]
 STAGES: Final[Mapping[str, tuple[dict[str, Any], str]]] = {
     "maas_commission_machine": ({"system_id": READY}, "20-maas-03-machine-resources"),

@@ -41,6 +41,7 @@ from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.cursors import Cursors
+from maas_mcp.operations.declaring.access import Access
 from maas_mcp.operations.declaring.changes import change_machine, require_status
 from maas_mcp.operations.declaring.completion import Choice, Completion
 from maas_mcp.operations.declaring.content import Audio, File, Image, Part
@@ -80,6 +81,7 @@ from maas_mcp.operations.rechecks import check_same
 
 __all__ = [
     "PAGE_BYTES",
+    "Access",
     "Assessment",
     "Audio",
     "Baseline",

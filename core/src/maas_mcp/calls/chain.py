@@ -14,6 +14,7 @@ from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, parse_argume
 from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.audit import admit_call, audit_call
 from maas_mcp.calls.call import CallResult, ToolCall
+from maas_mcp.calls.caller_access import access_of
 from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.contributed import DeclaredTool, ReadResource
 from maas_mcp.calls.guard import check_policy
@@ -212,6 +213,7 @@ async def _run(call: ToolCall) -> CallResult:
         call.cancellation,
         operations=OperationsService(call, call_within),
         cursors=call.tenant.cursors(call.tool.name),
+        access=access_of(call),
         timing=call.tenant.timing,
         client=call.user,
         plugin=plugin,

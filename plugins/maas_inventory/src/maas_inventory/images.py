@@ -1,9 +1,9 @@
-"""List the region's images, and import images into it."""
+"""Import OS images into the region, with progress."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -17,7 +17,6 @@ from maas_mcp.api import (
     MachineText,
     Milestone,
     RegionOperation,
-    Tool,
     ToolContext,
     Verdict,
 )
@@ -100,14 +99,6 @@ class Images(BaseModel, defer_build=True):
     )
 
 
-class ImageFilter(BaseModel):
-    """A filter for images."""
-
-    type: Literal["synced", "uploaded"] | None = Field(
-        default=None, description="Only images synced from a mirror, or only uploaded images."
-    )
-
-
 class NoArguments(BaseModel):
     """No arguments: MAAS's image selection decides what is imported."""
 
@@ -157,23 +148,6 @@ def format_images(result: Images) -> str:
         for each in result.images
     ]
     return "\n".join([f"{len(lines)} images", *lines, *result.unreadable])
-
-
-class ListImages(Tool[ImageFilter, Images]):
-    """List the OS images (Ubuntu, CentOS, Windows, custom) that MAAS can deploy, with their newest versions."""
-
-    name = "maas_list_images"
-    toolset = "images"
-    title = "List images"
-    read_only = True
-
-    async def run(self, ctx: ToolContext, args: ImageFilter) -> Images:
-        """Send one request for the list and one for each image."""
-        return await read_images(ctx, args.type)
-
-    def summary(self, result: Images) -> str:
-        """One line for each image."""
-        return format_images(result)
 
 
 Version = tuple[int, str]

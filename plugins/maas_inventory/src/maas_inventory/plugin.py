@@ -7,8 +7,13 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from maas_inventory.completions import COMPLETIONS
+from maas_inventory.events import GetEvents
 from maas_inventory.finding import MachineFilter, find
-from maas_inventory.images import ImportImages, ListImages
+from maas_inventory.images import ImportImages
+from maas_inventory.objects.listing import ListObjects
+from maas_inventory.script_results import GetScriptResults
+from maas_inventory.search.tool import Find
+from maas_inventory.whoami import WhoAmI
 from maas_mcp.api import (
     Completion,
     LeftOut,
@@ -191,7 +196,7 @@ def maas_mcp_operations() -> Sequence[type[LongRunning[Any, Any]]]:
 @hookimpl
 def maas_mcp_tools() -> Sequence[type[Tool[Any, Any]]]:
     """The short tools."""
-    return [ListMachines, GetMachine, ListImages]
+    return [ListMachines, GetMachine, Find, ListObjects, GetEvents, GetScriptResults, WhoAmI]
 
 
 @hookimpl

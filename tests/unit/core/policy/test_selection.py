@@ -47,20 +47,22 @@ def test_the_mode_unattended_serves_every_tool_because_the_tier_depends_on_the_m
 def test_a_toolset_is_served_with_the_tools_that_follow_its_operations() -> None:
     left = served(toolsets=["images"])
 
-    assert set(left.tools) == {"maas_list_images", "maas_import_images", *FOLLOWING, "maas_cancel_operation"}
+    assert set(left.tools) == {"maas_import_images", *FOLLOWING, "maas_cancel_operation"}
     assert left.refused["maas_power_on"].rule == "toolsets"
     assert "toolset power" in left.refused["maas_power_on"].reason
 
 
 def test_a_toolset_without_long_running_tools_brings_no_others() -> None:
-    assert set(served(toolsets=["inventory"]).tools) == {"maas_list_machines", "maas_get_machine"}
+    tools = served(toolsets=["inventory"]).tools
+    assert "maas_list_machines" in tools
+    assert {TOOLSETS[name] for name in tools} == {"inventory"}
     assert "maas_wait_operation" not in served(toolsets=["images"], mode="read-only").tools
 
 
 def test_the_tools_that_follow_operations_can_be_blocked() -> None:
     left = served(toolsets=["images"], block=("maas_*_operation*",))
 
-    assert set(left.tools) == {"maas_list_images", "maas_import_images"}
+    assert set(left.tools) == {"maas_import_images"}
 
 
 @pytest.mark.parametrize(

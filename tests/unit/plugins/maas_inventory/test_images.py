@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from maas_inventory.images import (
     BootResource,
     ImageFile,
-    ImageFilter,
     Images,
     ImageVersion,
     ImportImages,
     ImportProgress,
-    ListImages,
     NoArguments,
+    format_images,
+    read_images,
 )
 from maas_mcp.api import CancellationToken, MaasClient, MaasPermissionError, ProgressReporter, ToolContext, Verdict
 from maas_mcp.errors import OperationFailedError
@@ -57,9 +57,8 @@ class Site:
                 return await engine.resume(ImportImages(), handle, progress, self.token, **options)
             return await engine.run(ImportImages(), NoArguments(), progress, self.token, **options)
 
-    async def list(self, **arguments: Any) -> Images:
-        ctx = ToolContext(self.maas, ProgressReporter(discard_progress), self.token)
-        return await ListImages().run(ctx, ImageFilter.model_validate(arguments))
+    async def list(self) -> Images:
+        return await read_images(ToolContext(self.maas, ProgressReporter(discard_progress), self.token), None)
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ async def site() -> AsyncIterator[Site]:
     await maas.aclose()
 
 
-async def test_images_are_listed_with_their_newest_version(site: Site) -> None:
+async def test_the_result_has_all_images_with_their_newest_version(site: Site) -> None:
     listed = await site.list()
 
     assert [(each.name, each.version, each.complete) for each in listed.images] == [
@@ -82,11 +81,7 @@ async def test_images_are_listed_with_their_newest_version(site: Site) -> None:
         *[("ubuntu/jammy", "20260401", True)] * 2,
         *[("ubuntu/noble", "20260401", True)] * 4,
     ]
-    assert ListImages().summary(listed).startswith("8 images\ncentos/centos70 amd64/generic: 20260401\n")
-
-
-async def test_images_are_filtered_by_type(site: Site) -> None:
-    assert [each.name for each in (await site.list(type="uploaded")).images] == ["custom-noble"]
+    assert format_images(listed).startswith("8 images\ncentos/centos70 amd64/generic: 20260401\n")
 
 
 async def test_the_progress_of_an_import_follows_the_downloaded_bytes(site: Site) -> None:
@@ -220,7 +215,7 @@ async def test_an_unreadable_image_is_named_and_hides_no_other(site: Site) -> No
         "ubuntu/odd: `id` cannot be read, so this image is left out.",
     ]
     assert listed.unreadable[2].endswith(" unknown: `architecture`, `sets` cannot be read; a default is shown.")
-    assert ListImages().summary(listed).splitlines()[-3:] == listed.unreadable
+    assert format_images(listed).splitlines()[-3:] == listed.unreadable
 
 
 @given(

@@ -53,7 +53,16 @@ async def call(tool: type[Tool[Any, Any]], ctx: ToolContext, **arguments: Any) -
 def test_the_plugin_is_found_with_its_tools() -> None:
     (record,) = [record for record in load_registry().records if record.name == "inventory"]
 
-    assert record.tools == ("maas_get_machine", "maas_import_images", "maas_list_images", "maas_list_machines")
+    assert record.tools == (
+        "maas_find",
+        "maas_get_events",
+        "maas_get_machine",
+        "maas_get_script_results",
+        "maas_import_images",
+        "maas_list_machines",
+        "maas_list_objects",
+        "maas_whoami",
+    )
 
 
 async def test_all_machines_are_listed_by_hostname(ctx: ToolContext) -> None:

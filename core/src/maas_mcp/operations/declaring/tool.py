@@ -18,6 +18,7 @@ from maas_mcp.machine_text import quoted
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.cursors import NOT_OFFERED as NO_CURSORS
 from maas_mcp.operations.cursors import Cursors
+from maas_mcp.operations.declaring.access import UNRESTRICTED, Access
 from maas_mcp.operations.declaring.content import Part
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operations import NOT_OFFERED, Operations
@@ -50,6 +51,8 @@ class ToolContext(AsksClient, UsesPlugin[SettingsT, StateT]):
     only."""
     cursors: Cursors = field(default=NO_CURSORS, kw_only=True, repr=False)
     """Cursors of a list: ``seal(position)`` and ``open(cursor)``. Available to a ``Tool`` only."""
+    access: Access = field(default=UNRESTRICTED, kw_only=True, repr=False)
+    """The calls that the site allows the caller."""
     timing: Timing = field(default=Timing(), kw_only=True, repr=False)
     """Time limits of the server's own functions, such as ``change_machine``."""
     client: Asker = field(default=NOBODY, kw_only=True, repr=False)

@@ -1,0 +1,192 @@
+"""The tool that lists the events of one machine or of all machines, newest first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import BaseModel, Field
+
+from maas_inventory.machine_names import resolve_machine
+from maas_inventory.objects.row import shorten
+from maas_inventory.paging import Limit, digest, open_cursor
+from maas_inventory.times import as_utc, show
+from maas_mcp.api import Event, Listing, MachineText, Tool, ToolContext, fit_page, quoted
+
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "AUDIT"]
+
+BATCH: Final = 1_000
+"""Events of one request, the most that MAAS allows."""
+MAX_READS: Final = 5
+"""Requests for events of one page. Then the page ends, and the next one continues."""
+MAX_PROBES: Final = 20
+"""Requests for a single event, by which the end of a period is found."""
+SLACK: Final = 3_600.0
+"""Seconds by which the times of events may be out of order: MAAS often takes them from the node's clock."""
+SYSTEM: Final = "unknown"
+"""MAAS's user of events that nobody caused."""
+
+
+class EventFilter(BaseModel):
+    """The events to list."""
+
+    machine: str | None = Field(default=None, description="System id, hostname or FQDN. Default: all machines.")
+    level: Level = Field(default="INFO", description="The lowest; `DEBUG` for status changes.")
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = Field(default=None, description="In the type or description.")
+    user: str | None = Field(default=None, description="Who caused them.")
+    limit: Limit = 50
+    cursor: str | None = Field(default=None, description="`next_cursor` of a page.")
+
+
+class EventRow(BaseModel, defer_build=True):
+    """An event."""
+
+    id: int
+    at: str | None
+    hostname: MachineText | None
+    level: str
+    type: MachineText
+    description: MachineText | None
+    user: str | None = Field(description="Null for MAAS itself.")
+
+
+class EventPage(BaseModel, defer_build=True):
+    """A page of events."""
+
+    events: list[EventRow] = Field(description="Newest first. Times are UTC.")
+    next_cursor: str | None = None
+    hint: str | None = None
+    unreadable: list[str] = Field(default=[], description="Events left out, because MAAS's JSON is unreadable.")
+
+
+@dataclass(slots=True)
+class Search:
+    """A search through the events, from a place backwards."""
+
+    ctx: ToolContext
+    args: EventFilter
+    ids: Sequence[str]
+    before: int | None = None
+    """Only older events are left to read, by id."""
+    found: list[Event] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    oldest: float | None = None
+    """The time of the oldest event that was read."""
+    ended: bool = False
+    """Whether all matching events were found."""
+
+    async def read(self, limit: int, before: int | None) -> Listing[Event]:
+        """Read events, newest first."""
+        answer = await self.ctx.maas.get_op(
+            "events/", "query", id=self.ids, level=self.args.level, owner=self.args.user, before=before, limit=limit
+        )
+        found = Event.list_from_response(answer.get("events") if isinstance(answer, dict) else None)
+        return Listing(sorted(found, key=lambda event: event.id, reverse=True), found.left_out)
+
+    async def skip_to(self, until: datetime) -> None:
+        """Find the newest event of the period by its id, without reading all newer ones."""
+        end, newest = as_utc(until).timestamp() + SLACK, await self.read(1, None)
+        low, high = 0, newest[0].id + 1 if newest else 0
+        for _ in range(MAX_PROBES):
+            if high - low <= BATCH:
+                break
+            middle = (low + high) // 2
+            event = next(iter(await self.read(1, middle)), None)
+            if event is not None and event.at is not None and event.at > end:
+                high = event.id
+            else:
+                low = middle
+        self.before = high + 1
+
+    async def run(self) -> None:
+        """Read until the page is full, the period is over, or :data:`MAX_READS` requests were sent."""
+        args = self.args
+        selective = args.text is not None or args.since is not None or args.until is not None
+        size = BATCH if selective else args.limit + 1
+        for _ in range(MAX_READS):
+            events = await self.read(size, self.before)
+            self.left_out += map(str, events.left_out)
+            self.found += filter(self.matches, events)
+            if events:
+                self.before, self.oldest = events[-1].id, events[-1].at or self.oldest
+            self.ended = events.total < size or not events or self._is_before_period()
+            if self.ended or len(self.found) > args.limit:
+                return
+
+    def _is_before_period(self) -> bool:
+        since = self.args.since
+        return since is not None and self.oldest is not None and self.oldest < as_utc(since).timestamp() - SLACK
+
+    def matches(self, event: Event) -> bool:
+        """Whether an event is in the period and has the text. One with an unreadable time is in every period."""
+        args, at = self.args, event.at
+        early = args.since is not None and at is not None and at < as_utc(args.since).timestamp()
+        late = args.until is not None and at is not None and at > as_utc(args.until).timestamp()
+        text = (args.text or "").strip().lower()
+        return not early and not late and text in f"{event.type} {str.lower(event.description)}".lower()
+
+
+class GetEvents(Tool[EventFilter, EventPage]):
+    """Get (list, show, search) the event log: what happened to a machine, or to all machines, when and by whom.
+
+    Newest first.
+    """
+
+    name = "maas_get_events"
+    toolset = "inventory"
+    list_position = 26
+    title = "Get events"
+    read_only = True
+
+    async def run(self, ctx: ToolContext, args: EventFilter) -> EventPage:
+        """Send one request for the machine, and at most 25 for events."""
+        query = digest({"events": args.model_dump(mode="json", exclude={"limit", "cursor"})})
+        last = open_cursor(ctx, args.cursor, query)
+        ids = [] if args.machine is None else [(await resolve_machine(ctx, args.machine)).system_id]
+        search = Search(ctx, args, ids, before=None if last is None else last["before"])
+        if args.until is not None and last is None:
+            await search.skip_to(args.until)
+        await search.run()
+        rows = [_row(event) for event in search.found]
+        shown = fit_page(rows, args.limit)
+        more = len(shown) < len(rows)
+        place = shown[-1].id if more else None if search.ended else search.before
+        return EventPage(
+            events=shown,
+            next_cursor=None if place is None else ctx.cursors.seal({"of": query, "before": place}),
+            hint=_explain(search, shown=len(shown), more=more),
+            unreadable=[f"{each}, so this event is left out." for each in search.left_out[:10]],
+        )
+
+    def summary(self, result: EventPage) -> str:
+        """One line for each event and for each problem."""
+        lines = [_line(each) for each in result.events]
+        more = [f"The next page has the cursor {result.next_cursor}"] if result.next_cursor else []
+        hint = [result.hint] if result.hint else []
+        return "\n".join([f"{len(lines)} events", *lines, *result.unreadable, *hint, *more])
+
+
+def _line(row: EventRow) -> str:
+    description = f": {quoted(row.description)}" if row.description else ""
+    user = f" by {quoted(row.user)}" if row.user else ""
+    return f"{row.at} {quoted(row.hostname or 'no machine')} {quoted(row.level)} {quoted(row.type)}{description}{user}"
+
+
+def _row(event: Event) -> EventRow:
+    return EventRow(
+        id=event.id,
+        at=show(event.at),
+        hostname=event.hostname or event.node or None,
+        level=event.level,
+        type=shorten(event.type),
+        description=shorten(event.description) or None,
+        user=None if event.username == SYSTEM else event.username,
+    )
+
+
+def _explain(search: Search, *, shown: int, more: bool) -> str | None:
+    if more or search.ended:
+        return None if shown else "No event matches. `DEBUG` has the most events."
+    return f"The search has reached {show(search.oldest) or 'an older time'}; the next page continues it."

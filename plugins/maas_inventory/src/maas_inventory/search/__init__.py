@@ -1,0 +1,1 @@
+"""One search over machines and all other objects."""
