@@ -1,0 +1,84 @@
+"""The arguments by which machines are filtered, and the informer's filter that they stand for."""
+
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+
+from maas_mcp.api import MachineStatus
+
+if TYPE_CHECKING:
+    from maas_inventory.informer.filters import Filter
+
+STATUSES: Final = [status.filter_value for status in MachineStatus]
+GIGABYTE: Final = 1_000.0
+"""Megabytes in a gigabyte, as MAAS counts storage."""
+Least = Annotated[int, Field(ge=0)]
+
+
+def _normalize(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+_BY_NAME: Final = {_normalize(name): each for each in MachineStatus for name in (each.display, each.name)}
+
+
+def _check_status(status: str) -> str:
+    known = _BY_NAME.get(_normalize(status))
+    if known is None:
+        raise ValueError(f"expected one of {', '.join(STATUSES)}")
+    return known.filter_value
+
+
+StatusFilter = Annotated[str, AfterValidator(_check_status), WithJsonSchema({"type": "string", "enum": STATUSES})]
+"""A status as MAAS's list filter expects it (``failed_deployment``) or as MAAS shows it (``Failed deployment``)."""
+
+
+class MachineFilter(BaseModel):
+    """The filters. Without a filter, all machines match."""
+
+    status: list[StatusFilter] | None = None
+    hostname: list[str] | None = Field(default=None, description="Names or FQDNs; globs.")
+    owner: str | None = Field(default=None, description='"" for machines without an owner.')
+    agent_name: str | None = None
+    zone: str | None = None
+    pool: str | None = None
+    tags: list[str] | None = Field(default=None, description="All of them.")
+    not_tags: list[str] | None = None
+    architecture: str | None = None
+    mac_address: str | None = None
+    ip_address: str | None = None
+    power_state: Literal["on", "off", "unknown", "error"] | None = None
+    min_cpu_count: Least = 0
+    min_memory: Least = Field(default=0, description="Megabytes.")
+    min_storage: Least = Field(default=0, description="Gigabytes.")
+
+    def of_informer(self) -> "Filter":
+        """The informer's filter."""
+        from maas_inventory.informer.filters import Filter  # noqa: PLC0415 - imports msgspec, which takes long
+
+        return Filter(
+            names=tuple(self.hostname or ()),
+            statuses=tuple(_BY_NAME[_normalize(each)] for each in self.status or ()),
+            zones=_one(self.zone),
+            pools=_one(self.pool),
+            tags=tuple(self.tags or ()),
+            not_tags=tuple(self.not_tags or ()),
+            owners=_one(self.owner),
+            agent_name=self.agent_name,
+            architectures=_one(self.architecture),
+            power_states=_one(self.power_state),
+            mac_addresses=_one(self.mac_address),
+            ip_addresses=_one(self.ip_address),
+            min_cpu_count=self.min_cpu_count,
+            min_memory=self.min_memory,
+            min_storage=self.min_storage * GIGABYTE,
+        )
+
+    def given(self) -> dict[str, object]:
+        """The filters that are set, by name."""
+        names = MachineFilter.model_fields
+        return {name: value for name in names if (value := getattr(self, name)) not in (None, [], 0)}
+
+
+def _one(value: str | None) -> tuple[str, ...]:
+    return () if value is None else (value,)
