@@ -8,7 +8,7 @@ import pytest
 
 from maas_deploy.release import Release
 from maas_inventory.completions import COMPLETIONS
-from maas_inventory.plugin import MachineResource
+from maas_inventory.machines.reading import MachineResource
 from maas_mcp.api import MaasMcpError, Question
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.operation_tools import OPERATION_TOOLS

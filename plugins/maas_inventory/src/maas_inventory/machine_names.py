@@ -5,7 +5,7 @@ from typing import Final
 
 from maas_mcp.api import Listing, MaasNotFoundError, Machine, ToolContext, quoted
 
-_SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
+SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
 _MAC: Final = re.compile(r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", re.IGNORECASE)
 
 
@@ -31,7 +31,7 @@ async def find_machines(ctx: ToolContext, name: str) -> Listing[Machine]:
     text = name.strip().rstrip(".")
     if mac := _MAC.fullmatch(text):
         return await ctx.maas.machine_listing(mac_address=mac[0].replace("-", ":").lower())
-    if _SYSTEM_ID.fullmatch(text):
+    if SYSTEM_ID.fullmatch(text):
         found = await ctx.maas.machine_listing(id=text)
         if found.total:
             return found

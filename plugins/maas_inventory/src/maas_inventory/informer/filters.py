@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from maas_inventory.informer.rows import Row
 from maas_mcp.api import FormValue, MachineStatus
 
+if TYPE_CHECKING:  # it imports msgspec, which no call needs before the first list of machines
+    from maas_inventory.informer.rows import Row
+
 _GLOB: Final = frozenset("*?[")
-Test = Callable[[Row], bool]
+Test = Callable[["Row"], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class Filter:
     min_memory: int = 0
     min_storage: float = 0.0
 
-    def matches(self, row: Row) -> bool:
+    def matches(self, row: "Row") -> bool:
         """Whether a row meets all conditions that rows show: all but ``agent_name``."""
         return all(test(row) for test in self._tests)
 
@@ -85,7 +87,7 @@ class Filter:
         if self.not_tags:
             yield lambda row: set(self.not_tags).isdisjoint(row.tag_names)
 
-    def find_missing(self, rows: Sequence[Row]) -> list[str]:
+    def find_missing(self, rows: Sequence["Row"]) -> list[str]:
         """The given names, ids and MAC addresses that none of these rows has. A pattern is never missing."""
         missing = [name for name in self.names if _is_exact(name) and not any(map(_is_called([name]), rows))]
         ids = {row.system_id for row in rows}
@@ -129,7 +131,7 @@ def _is_at_least(name: str, least: float) -> Test:
     return lambda row: getattr(row, name) >= least
 
 
-def _has_one_of(values: frozenset[str], of_row: Callable[[Row], Iterable[str | None]]) -> Test:
+def _has_one_of(values: frozenset[str], of_row: Callable[["Row"], Iterable[str | None]]) -> Test:
     return lambda row: not values.isdisjoint(of_row(row))
 
 
@@ -141,7 +143,7 @@ def _is_called(names: Sequence[str]) -> Test:
     patterns = [translate(name.strip().rstrip(".").lower()) for name in names]
     match = re.compile("|".join(f"(?:{each})" for each in patterns)).match
 
-    def is_called(row: Row) -> bool:
+    def is_called(row: "Row") -> bool:
         fqdn = row.fqdn or f"{row.hostname}.{row.domain or ''}"
         return match(row.hostname.lower()) is not None or match(fqdn.lower()) is not None
 

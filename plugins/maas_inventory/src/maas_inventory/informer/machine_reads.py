@@ -1,14 +1,14 @@
 """The informer's requests to MAAS: one at a time, none while MAAS asks to wait, and each into the snapshot."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
 
 from maas_inventory.informer.resync import Resync
 from maas_inventory.informer.rows import Row, RowReader
-from maas_inventory.informer.snapshot import Snapshot
+from maas_inventory.informer.snapshot import ChangeKind, Snapshot
 from maas_mcp.api import FormValue, LeftOut, MaasClient, MaasUnavailableError
 
 MACHINES = "machines/"
@@ -45,8 +45,8 @@ class MachineReads:
         self.left_out: dict[str, LeftOut] = {}
         """Machines that cannot be read, by system id or another name."""
 
-    async def list(self, *, patience: float | None = None, **query: FormValue) -> Read:
-        """List machines by MAAS's filters.
+    async def list(self, query: Mapping[str, FormValue], *, patience: float | None = None) -> Read:
+        """List machines by MAAS's filters. ``patience`` replaces the usual limit in seconds.
 
         Raises:
             MaasError: The request failed.
@@ -70,13 +70,13 @@ class MachineReads:
         Raises:
             MaasError: The request failed.
         """
-        read = await self.list(id=ids)
+        read = await self.list({"id": ids})
         present = {row.system_id for row in read.rows}
         unreadable = any(each.identity is None for each in read.left_out)
         now = anyio.current_time()
         for name in ids:
             if name not in present:
-                kind = "unreadable" if unreadable or name in self.left_out else "removed"
+                kind: ChangeKind = "unreadable" if unreadable or name in self.left_out else "removed"
                 self._snapshot.remove(name, read.asked, now, kind=kind)
         return read
 

@@ -10,8 +10,8 @@ from maas_mcp.api import Event
 from maas_mcp.api import MachineStatus as S
 
 WORKING_DELAY: Final = 20.0
-"""Seconds until a machine is read after MAAS started to work on it. Its status is known already, and whoever follows
-the work probably reads it before."""
+"""Seconds until a machine is read after MAAS started to work on it. Its status is known already, and
+the watcher of an operation probably reads it before."""
 RESTING_DELAY: Final = 3.0
 """Seconds until a machine is read after any other news, so that one request serves several machines."""
 WORKING: Final = frozenset(

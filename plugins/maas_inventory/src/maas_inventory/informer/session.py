@@ -1,4 +1,4 @@
-"""One life of a snapshot: it is loaded, kept fresh by events, by our own changes and by a rolling resync, and dropped."""
+"""One life of a snapshot: it is loaded, and kept fresh by events, own changes and a rolling resync."""
 
 import logging
 import math
@@ -13,12 +13,12 @@ from maas_inventory.informer.loading import LoadingPlan, Part, Space
 from maas_inventory.informer.machine_reads import MachineReads, Read
 from maas_inventory.informer.news import take_events
 from maas_inventory.informer.own_changes import affected, may_add_machines
-from maas_inventory.informer.resync import MOST, Resync, parts_without_known
+from maas_inventory.informer.resync import MAX_EXCLUDED, MOST, Resync, parts_without_known
 from maas_inventory.informer.snapshot import Snapshot
 from maas_mcp.api import (
     ChangeRequest,
-    EventListeners,
     EventNews,
+    Events,
     MaasBadRequestError,
     MaasClient,
     MaasError,
@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 
 UNUSED_LIMIT: Final = 900.0
 """Seconds without a question after which the snapshot is dropped."""
-IDLE_POLL: Final = 30.0
-"""Seconds between two polls of the events while nothing happens and no operation is followed."""
+POLL_INTERVAL: Final = 15.0
+"""Seconds between two polls of the events while no operation is followed."""
 FIRST_NEWS_LIMIT: Final = 5.0
 """Seconds to wait for the first poll of the events, before the first list. Events are known from then on."""
 OWN_DELAY: Final = 0.2
@@ -57,7 +57,7 @@ class Session:
         last_change: The number of the last change before this session.
     """
 
-    def __init__(self, maas: MaasClient, events: EventListeners, share: float, last_change: int) -> None:
+    def __init__(self, maas: MaasClient, events: Events, share: float, last_change: int) -> None:
         self._maas = maas
         self._events = events
         self._once = maas.once()
@@ -68,10 +68,9 @@ class Session:
         """``None`` until the zones and pools are known."""
         self.shown: frozenset[str] = frozenset()
         """The machines on the page that a caller sees."""
-        self.started = anyio.current_time()
-        self.events_at = self.started
-        """When the last events were requested."""
-        self.last_used = self.started
+        self._events_at = self._last_used = anyio.current_time()
+        """When the last events were requested, and when the last question ended."""
+        self._users = 0
         self.failures = 0
         """Consecutive failed requests."""
         self.failure: Exception | None = None
@@ -87,7 +86,7 @@ class Session:
         self._first_news = anyio.Event()
         self._wake = anyio.Event()
 
-    # The public face for questions
+    # For questions
 
     def may_miss(self, wanted: Filter) -> bool:
         """Whether matching machines may not have been read yet."""
@@ -96,7 +95,22 @@ class Session:
     @property
     def right_at(self) -> float:
         """The time up to which all changes with an event, and our own, are in the snapshot."""
-        return self.snapshot.right_at(self.events_at)
+        return self.snapshot.right_at(self._events_at)
+
+    @property
+    def fraction(self) -> float:
+        """How much of the first list has been read."""
+        return 0.0 if self.plan is None else self.plan.fraction
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep the snapshot during the block, and some time longer."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._last_used = anyio.current_time()
 
     @contextmanager
     def waiting(self, wanted: Filter) -> Iterator[None]:
@@ -108,9 +122,8 @@ class Session:
             yield
         finally:
             del self._waiting[key]
-            self.last_used = anyio.current_time()
 
-    # What it hears
+    # News
 
     def machines_read(self, machines: Sequence[object], asked: float) -> None:
         """Take machines that any other request has read."""
@@ -131,7 +144,7 @@ class Session:
     def take_news(self, news: EventNews) -> None:
         """Take the new events of all machines."""
         now = anyio.current_time()
-        self.events_at = news.asked
+        self._events_at = news.asked
         self._first_news.set()
         if not news.complete:
             self.snapshot.note_gap(news.asked)
@@ -148,14 +161,14 @@ class Session:
         for name in names:
             self._due[name] = min(due, self._due.get(name, math.inf))
 
-    # What it does
+    # Work
 
     async def run(self) -> None:
         """Load and keep the snapshot until it has not been used for some time."""
-        with self._maas.observe(self), self._events.listen(self.take_news, idle=IDLE_POLL):
+        with self._maas.observe(self), self._events.listen(self.take_news, idle=POLL_INTERVAL):
             with anyio.move_on_after(FIRST_NEWS_LIMIT):
                 await self._first_news.wait()
-            while self._waiting or anyio.current_time() < self.last_used + UNUSED_LIMIT:
+            while self._users or anyio.current_time() < self._last_used + UNUSED_LIMIT:
                 step, due = self._next()
                 if step is None:
                     await self._sleep_until(due)
@@ -182,7 +195,8 @@ class Session:
 
     async def _sleep_until(self, due: float) -> None:
         self._wake = anyio.Event()
-        with anyio.CancelScope(deadline=min(due, self.last_used + UNUSED_LIMIT)):
+        unused = math.inf if self._users else self._last_used + UNUSED_LIMIT
+        with anyio.CancelScope(deadline=min(due, unused)):
             await self._wake.wait()
 
     def _next(self) -> tuple[Callable[[], Awaitable[None]] | None, float]:
@@ -237,20 +251,20 @@ class Session:
         if read is not None:
             self.plan.note_read(part, read.seconds)
         if self.plan.is_finished:
-            self.snapshot.complete = True
-            self._search_at = anyio.current_time()  # for machines that moved from one part to another meanwhile
+            # Search at once: a machine may have moved from a part that was not read yet to one that was.
+            self._search_at = self.snapshot.complete_since = anyio.current_time()
 
     async def _read_part(self, plan: LoadingPlan, part: Part) -> Read | None:
         """Read a part, or divide it if it takes too long."""
         asked = anyio.current_time()
         try:
-            return await self.reads.list(**part.query)
+            return await self.reads.list(part.query)
         except MaasUnavailableError as error:
             if not error.sent or anyio.current_time() - asked < TOO_SLOW:
                 raise
             if plan.divide(part):
                 return None
-        return await self.reads.list(patience=LONG_PATIENCE, **part.query)
+        return await self.reads.list(part.query, patience=LONG_PATIENCE)
 
     async def _read_space(self) -> Space:
         space: dict[str, list[str]] = {}
@@ -275,8 +289,9 @@ class Session:
         known_before = dict(self.reads.left_out)
         found: dict[str, object] = {}
         try:
-            for part, known in parts_without_known(rows, await self._read_space()):
-                read = await self.reads.list(**part.query, not_id=known)
+            space = await self._read_space() if len(rows) > MAX_EXCLUDED else {}
+            for part, known in parts_without_known(rows, space):
+                read = await self.reads.list({**part.query, "not_id": known})
                 found |= {str(each.identity or each.name): each for each in read.left_out}
         except MaasBadRequestError as error:
             logger.info("MAAS refused the search for new machines: %s", error)

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Literal
@@ -58,8 +58,8 @@ class Snapshot:
 
     def __init__(self, last: int = 0) -> None:
         self.rows: dict[str, Row] = {}
-        self.complete = False
-        """Whether all machines have been read once. Machines that come later are in the journal."""
+        self.complete_since = math.inf
+        """When all machines had been read once. Machines that come later are in the journal."""
         self._read: dict[str, float] = {}
         self._changed: dict[str, float] = {}
         """The last known change of machines that have not been read since."""
@@ -67,6 +67,11 @@ class Snapshot:
         self._uncertain_before = -math.inf
         self._journal: deque[Change] = deque(maxlen=MAX_CHANGES)
         self._last = last
+
+    @property
+    def complete(self) -> bool:
+        """Whether all machines have been read once."""
+        return self.complete_since < math.inf
 
     def put(self, row: Row, asked: float, now: float) -> bool:
         """Take a row that was requested at ``asked``. Returns whether it counts."""
@@ -114,7 +119,7 @@ class Snapshot:
 
     def is_uncertain(self, system_id: str) -> bool:
         """Whether the row may be older than a known change, or than missed events."""
-        return system_id in self._changed or self.read_at(system_id) < self._uncertain_before
+        return system_id in self._changed or self._read.get(system_id, math.inf) < self._uncertain_before
 
     @property
     def is_any_uncertain(self) -> bool:
@@ -136,14 +141,21 @@ class Snapshot:
         """The number of the last change, to ask for the changes after it."""
         return self._last
 
-    def changes(self, after: int) -> tuple[Sequence[Change], bool]:
-        """The changes after a number, oldest first, and whether the journal still has all of them."""
-        found = [change for change in self._journal if change.number > after]
-        return found, after >= self._last - len(self._journal)
+    @property
+    def journal_begin(self) -> float:
+        """The journal has all changes from this time on; infinite before all machines have been read once."""
+        full = len(self._journal) == MAX_CHANGES
+        return max(self.complete_since, self._journal[0].at if full else -math.inf)
 
-    def changes_since(self, at: float) -> Iterator[Change]:
-        """The changes that were noticed at or after a time, oldest first."""
-        return (change for change in self._journal if change.at >= at)
+    def changes(self, after: int) -> tuple[Sequence[Change], bool]:
+        """The changes after a number, oldest first, and whether these are all."""
+        found = [change for change in self._journal if change.number > after]
+        return found, self.complete and self._last - len(self._journal) <= after <= self._last
+
+    def changes_since(self, at: float) -> tuple[Sequence[Change], bool]:
+        """The changes that were noticed at or after a time, oldest first, and whether these are all."""
+        found = [change for change in self._journal if change.at >= at]
+        return found, self.complete_since <= at and (len(found) < len(self._journal) or len(found) < MAX_CHANGES)
 
     def _replace(self, row: Row, now: float) -> None:
         old = self.rows.get(row.system_id)
@@ -151,7 +163,7 @@ class Snapshot:
             return
         self.rows[row.system_id] = row
         if old is None:
-            if self.complete:
+            if now >= self.complete_since:
                 self._note(now, row, "added")
             return
         fields = tuple(

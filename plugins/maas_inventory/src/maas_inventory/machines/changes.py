@@ -1,23 +1,214 @@
-"""The tool that lists what changed: statuses, owners and other fields, machines that came and machines that went."""
+"""The tool that shows what changed: statuses, owners and other fields, machines that came and machines that went."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import anyio
 from pydantic import BaseModel, Field
 
 from maas_inventory.machines.fields import FieldName, shown_value
-from maas_inventory.machines.past import Past, read_past
+from maas_inventory.machines.past import read_past
 from maas_inventory.objects.row import JSON
-from maas_inventory.paging import Limit
+from maas_inventory.paging import Limit, digest, open_cursor
 from maas_inventory.times import as_utc, show
-from maas_mcp.api import CarriesMachineText, InvalidArgumentsError, MachineText, Tool, ToolContext, fit_page, quoted
+from maas_mcp.api import CarriesMachineText, Tool, ToolContext, fit_page, quoted
 
 if TYPE_CHECKING:
-    from maas_inventory.informer.informer import Informer
-    from maas_inventory.informer.snapshot import Change
+    from maas_inventory.informer.informer import Changes, Informer
 
-DEFAULT_PERIOD: Final = timedelta(hours=1)
-"""The period of a call without `since` and without a cursor."""
+DEFAULT_PERIOD: Final = 3_600.0
+"""Seconds before now, for a call without `since` and without a cursor."""
+DEFAULT_FIELDS: Final = (
+    "status_name", "owner", "hostname", "zone", "pool", "domain", "tag_names", "locked", "power_state", "description",
+    "error_description",
+)  # fmt: skip
+STATUS: Final = "status_name"
+
+Change = Annotated[dict[str, Any], CarriesMachineText()]
+
+
+class Period(BaseModel):
+    """The changes to show."""
+
+    since: datetime | None = Field(default=None, description="Default: an hour ago.")
+    fields: list[FieldName] | None = Field(default=None, description="Only changes of these fields.")
+    limit: Limit = 50
+    cursor: str | None = Field(default=None, description="`cursor` of an earlier answer: only what changed after it.")
+
+
+class ChangePage(BaseModel, defer_build=True):
+    """What changed, one item for each machine."""
+
+    changes: list[Change] = Field(
+        description="Last change last. `kind` is added, removed, changed or unreadable; `changed` has the old and the "
+        "new value of each field."
+    )
+    more: bool = Field(description="Whether the same call with `cursor` shows more now.")
+    cursor: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One change of one machine."""
+
+    at: float
+    """Unix time."""
+    system_id: str
+    hostname: str
+    kind: str
+    fields: Mapping[str, tuple[Any, Any]]
+
+
+@dataclass(slots=True)
+class Net:
+    """The sum of a machine's changes."""
+
+    system_id: str
+    hostname: str
+    kind: str
+    at: float
+    fields: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    def add(self, note: Note) -> None:
+        """Add the next change."""
+        self.at, self.hostname = note.at, note.hostname
+        # A machine that came and went in the period is shown as gone; one that went and came back, as changed.
+        self.kind = "changed" if (self.kind, note.kind) == ("removed", "added") else note.kind
+        if note.kind == "changed" and self.kind == "added":
+            self.kind = "added"
+        for name, (old, new) in note.fields.items():
+            self.fields[name] = (self.fields[name][0] if name in self.fields else old, new)
+
+    def shown(self) -> dict[str, JSON]:
+        """The machine with the fields that are different now."""
+        changed = {name: [shown_value(old), shown_value(new)] for name, (old, new) in self.fields.items() if old != new}
+        item = {"at": show(self.at), "kind": self.kind, "system_id": self.system_id, "hostname": self.hostname}
+        return item | ({"changed": changed} if changed else {})
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether everything is as it was."""
+        return self.kind == "changed" and all(old == new for old, new in self.fields.values())
+
+    @property
+    def place(self) -> tuple[float, str]:
+        """The place in the list."""
+        return self.at, self.system_id
+
+
+class WhatChanged(Tool[Period, ChangePage]):
+    """Show what changed on the machines since a time or a cursor: statuses, owners, which machines came and went."""
+
+    name = "maas_what_changed"
+    toolset = "inventory"
+    list_position = 28
+    title = "Show what changed"
+    read_only = True
+
+    async def run(self, ctx: ToolContext[Any, "Informer"], args: Period) -> ChangePage:
+        """Send no request for the time in which the informer runs, and at most five for events before it."""
+        query = digest({"changes": args.fields})
+        last = open_cursor(ctx, args.cursor, query)
+        now = ctx.state.unix_time()
+        since = as_utc(args.since).timestamp() if args.since else now - DEFAULT_PERIOD
+        if last is not None:
+            since = last["since"]
+        until = now if last is None or last["place"] is None else last["until"]
+        notes, hint, number = await _read(ctx, since, until, None if last is None else last["after"])
+        found = sorted(_sum(notes, args.fields or DEFAULT_FIELDS), key=lambda each: each.place)
+        start = None if last is None or last["place"] is None else tuple(last["place"])
+        rest = [each for each in found if start is None or each.place > start]
+        items = fit_page((each.shown() for each in rest), args.limit)
+        more = len(items) < len(rest)
+        position = (
+            {"since": since, "until": until, "after": None if last is None else last["after"]}
+            | {"place": rest[len(items) - 1].place}
+            if more
+            else {"since": until, "until": until, "after": number, "place": None}
+        )
+        nothing = None if found else f"Nothing changed since {show(since)}."
+        return ChangePage(
+            changes=items,
+            more=more,
+            cursor=ctx.cursors.seal({"of": query, **position}),
+            hint=" ".join(filter(None, [nothing, hint])) or None,
+        )
+
+    def summary(self, result: ChangePage) -> str:
+        """One line for each machine."""
+        lines = [_line(item) for item in result.changes]
+        more = "The next page has" if result.more else "For later changes, pass"
+        return "\n".join([*lines, *([result.hint] if result.hint else []), f"{more} the cursor {result.cursor}"])
+
+
+async def _read(
+    ctx: ToolContext[Any, "Informer"], since: float, until: float, after: int | None
+) -> tuple[Sequence[Note], str | None, int]:
+    """The changes of a period, a hint about those that are unknown, and the number of the last change."""
+    informer = ctx.state
+    journal = (
+        await informer.changes(after=after)
+        if after is not None
+        else await informer.changes(since=datetime.fromtimestamp(since, UTC))
+    )
+    notes = [each for each in _noted(informer, journal) if each.at <= until]
+    if journal.complete:
+        return notes, None, journal.last
+    past = await read_past(ctx, since, until)
+    statuses = [
+        Note(each.at, each.system_id, each.hostname, "changed", {STATUS: (each.old, each.new)}) for each in past.changes
+    ]
+    others = (
+        Note(each.at, each.system_id, each.hostname, each.kind, _without_status(each.fields))
+        for each in notes
+        if each.kind != "changed" or each.fields.keys() != {STATUS}
+    )
+    begin = show(journal.begin.timestamp())
+    hint = f"Before {begin} only statuses are known, from MAAS's events; owners and other changes are not."
+    if past.since > since:
+        hint += f" The events reach back to {show(past.since)}."
+    return sorted([*statuses, *others], key=lambda each: each.at), hint, journal.last
+
+
+def _without_status(fields: Mapping[str, tuple[Any, Any]]) -> Mapping[str, tuple[Any, Any]]:
+    return {name: values for name, values in fields.items() if name != STATUS}
+
+
+def _noted(informer: "Informer", journal: "Changes") -> Iterator[Note]:
+    for change in journal.changes:
+        fields = {each.name: (each.old, each.new) for each in change.fields}
+        at = informer.date(change.at).timestamp()
+        yield Note(at, change.system_id, change.hostname, change.kind, fields)
+
+
+def _sum(notes: Iterable[Note], fields: Sequence[str]) -> list[Net]:
+    """The net changes by machine."""
+    found: dict[str, Net] = {}
+    for note in notes:
+        kept = Note(
+            note.at,
+            note.system_id,
+            note.hostname,
+            note.kind,
+            {name: values for name, values in note.fields.items() if name in fields},
+        )
+        if note.kind == "changed" and not kept.fields:
+            continue
+        net = found.get(note.system_id)
+        if net is None:
+            net = found[note.system_id] = Net(note.system_id, note.hostname, note.kind, note.at)
+        net.add(kept)
+    return [net for net in found.values() if not net.is_nothing]
+
+
+def _line(item: Mapping[str, Any]) -> str:
+    changed = (f"{name} from {_quoted(old)} to {_quoted(new)}" for name, (old, new) in item.get("changed", {}).items())
+    return f"{item['at']} {quoted(item['hostname'])} ({item['system_id']}): {', '.join([item['kind'], *changed])}"
+
+
+def _quoted(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_quoted, value))}]"
+    return quoted(value) if isinstance(value, str) else str(value)

@@ -62,10 +62,15 @@ def show(row: "Row", fields: Iterable[str]) -> dict[str, JSON]:
     """A machine with those of the fields that have a value; ``locked`` only if it is."""
     values = ((name, getattr(row, name)) for name in dict.fromkeys((*NAMING, *fields)))
     return {
-        name: shorten(list(value) if isinstance(value, tuple) else value)
+        name: shown_value(value)
         for name, value in values
         if has_value(value) and value != () and not (name == "locked" and value is False)
     }
+
+
+def shown_value(value: Any) -> JSON:
+    """A value of a row as JSON, in short form."""
+    return shorten(list(value) if isinstance(value, tuple) else value)
 
 
 def place(row: "Row", field: str) -> list[JSON]:

@@ -83,19 +83,24 @@ class ListMachines(Tool[ListArguments, MachinePage]):
         size = PAGE_BYTES - len(json.dumps(counts))
         page = rest[: len(fit_page((show(row, fields) for row in rest), args.limit, size=size))]
         informer.show([row.system_id for row in page])
-        shown, hint = await _read_anew(informer, wanted, page) if args.fresh and page else (page, None)
+        shown: Sequence[Row] = page
+        hint = await _explain(informer, wanted, args.given(), answer)
         more = len(rest) > len(page)
         end = place(page[-1], args.sort.removeprefix("-")) if more and page else None
-        age = informer.age(shown)
+        total, complete = len(answer.rows), answer.complete
+        if args.fresh and page:
+            answer = await informer.read([row.system_id for row in page])
+            shown, gone = _still_matching(wanted, page, answer.rows)
+            hint = " ".join(filter(None, [hint, gone])) or None
         return MachinePage(
             machines=[show(row, fields) for row in shown],
-            total=len(answer.rows),
+            total=total,
             counts=counts,
             next_cursor=None if end is None else ctx.cursors.seal({"of": query, "after": end}),
-            complete=answer.complete,
+            complete=complete,
             as_of=answer.as_of,
-            oldest_row_seconds=None if age is None else round(age),
-            hint=hint or await _explain(informer, wanted, args.given(), answer),
+            oldest_row_seconds=None if answer.oldest_seconds is None else round(answer.oldest_seconds),
+            hint=hint,
             unreadable=describe_unreadable(answer.left_out, shown, fields),
         )
 
@@ -115,25 +120,20 @@ def fit_counts(counts: Mapping[str, dict[str, int]]) -> dict[str, dict[str, int]
     return {name: values for each in kept for name, values in each.items()}
 
 
-async def _read_anew(
-    informer: "Informer", wanted: "Filter", page: Sequence["Row"]
+def _still_matching(
+    wanted: "Filter", page: Sequence["Row"], read: Sequence["Row"]
 ) -> tuple[Sequence["Row"], str | None]:
-    """Read the machines of a page from MAAS. Those that do not match any more are left out."""
-    answer = await informer.read([row.system_id for row in page])
-    now = {row.system_id: row for row in answer.rows if wanted.matches(row)}
-    shown = [now[row.system_id] for row in page if row.system_id in now]
+    """The machines of a page as they were read anew, and a hint about those that do not match any more."""
+    now = {row.system_id: row for row in read if wanted.matches(row)}
     changed = [row.hostname for row in page if row.system_id not in now]
-    if not changed:
-        return shown, None
-    return shown, f"Read anew, these do not match any more: {', '.join(map(quoted, changed))}."
+    hint = f"Read anew, these do not match any more: {', '.join(map(quoted, changed))}." if changed else None
+    return [now[row.system_id] for row in page if row.system_id in now], hint
 
 
-async def _explain(
-    informer: "Informer", wanted: "Filter", given: Mapping[str, object], answer: "Answer"
-) -> str | None:
+async def _explain(informer: "Informer", wanted: "Filter", given: Mapping[str, object], answer: "Answer") -> str | None:
     if not answer.complete:
         return (
-            f"{answer.loaded:,} machines have been read so far. Repeat the call to see more, or filter by hostname, "
+            f"{answer.known:,} machines have been read so far. Repeat the call to see more, or filter by hostname, "
             "owner, tags or MAC address, which MAAS answers at once."
         )
     missing = wanted.find_missing(answer.rows)

@@ -1,7 +1,9 @@
 """The tool that shows one machine, by any of its names, with more of its details on request."""
 
+import ipaddress
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, Field
 
@@ -22,7 +24,7 @@ from maas_mcp.api import (
 if TYPE_CHECKING:
     from maas_inventory.informer.informer import Informer
 
-Context = ToolContext[Any, "Informer"]
+Context: TypeAlias = "ToolContext[Any, Informer]"
 
 
 class MachineName(BaseModel):
@@ -122,7 +124,28 @@ async def _find(ctx: Context, name: str) -> SystemId:
     Raises:
         MaasNotFoundError: No machine has it, or several have.
     """
-    return (await resolve_machine(ctx, name)).system_id
+    if not _is_address(name):
+        with suppress(MaasNotFoundError):
+            return (await resolve_machine(ctx, name)).system_id
+    # MAAS finds no machine by its IP address, or by a hostname in another case.
+    answer = await ctx.state.resolve(name, progress=ctx.progress)
+    if len(answer.rows) == 1:
+        return answer.rows[0].system_id
+    hint = "Call the tool again: the machines are still being read." if not answer.complete else "List the machines."
+    if answer.rows:
+        names = ", ".join(f"{row.system_id} ({quoted(row.fqdn)})" for row in answer.rows[:10])
+        raise MaasNotFoundError(f"Several machines are called {quoted(name)}: {names}.", hint="Pass a system_id.")
+    raise MaasNotFoundError(
+        f"No machine has the system id, hostname, FQDN, MAC or IP address {quoted(name)}, or this user may not see it.",
+        hint=hint,
+    )
+
+
+def _is_address(name: str) -> bool:
+    with suppress(ValueError):
+        ipaddress.ip_address(name)
+        return True
+    return False
 
 
 def _lines(name: str, section: dict[str, Any]) -> Sequence[str]:

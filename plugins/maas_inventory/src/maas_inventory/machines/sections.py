@@ -1,13 +1,13 @@
 """The sections of a machine's details, read leniently from MAAS's 19 kB."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, get_args
 
 from pydantic import Field
 
-from maas_inventory.objects.row import JSON, UNSET, Flag, ObjectRow, Whole, each, has_value, shorten, taken_from
+from maas_inventory.objects.row import JSON, UNSET, Flag, ObjectRow, Whole, each, shorten, taken_from
 from maas_inventory.times import show
-from maas_mcp.api import MaasModel, MachineText, ScriptSetName, SystemId, ToolContext, fit_page
+from maas_mcp.api import MachineText, ScriptSetName, SystemId, ToolContext, fit_page
 
 SectionName = Literal["network", "storage", "hardware", "boot", "events", "scripts", "operation"]
 SECTIONS: Final = get_args(SectionName)
@@ -63,7 +63,15 @@ class BlockDevice(ObjectRow):
     tags: list[MachineText] = Field(default_factory=list)
 
 
-class Hardware(MaasModel):
+class _OfMachine(ObjectRow):
+    """Fields of the machine itself."""
+
+    identity = label = "system_id"
+
+    system_id: SystemId
+
+
+class Hardware(_OfMachine):
     """Hardware beyond the numbers of processors and megabytes."""
 
     cpu_speed: Whole = UNSET
@@ -73,13 +81,11 @@ class Hardware(MaasModel):
     workload_annotations: dict[str, MachineText] = Field(default_factory=dict)
 
 
-class Boot(ObjectRow):
+class Boot(_OfMachine):
     """How the machine boots, and with which system."""
 
-    identity = label = "system_id"
     sources = taken_from(boot_interface=("boot_interface", "name"), boot_disk=("boot_disk", "name"))
 
-    system_id: SystemId
     bios_boot_method: MachineText | None = None
     boot_interface: MachineText | None = None
     boot_disk: MachineText | None = None
@@ -94,22 +100,25 @@ class Boot(ObjectRow):
     swap_size: Whole | None = None
 
 
-class Layout(ObjectRow):
-    """The volume groups, RAIDs and caches, and the gateways."""
+class Groups(_OfMachine):
+    """Block devices that belong together."""
 
-    identity = label = "system_id"
     sources = taken_from(
-        volume_groups=each("volume_groups", "name"),
-        raids=each("raids", "name"),
-        bcaches=each("bcaches", "name"),
-        ipv4_gateway=("default_gateways", "ipv4", "gateway_ip"),
-        ipv6_gateway=("default_gateways", "ipv6", "gateway_ip"),
+        volume_groups=each("volume_groups", "name"), raids=each("raids", "name"), bcaches=each("bcaches", "name")
     )
 
-    system_id: SystemId
     volume_groups: list[MachineText] = Field(default_factory=list)
     raids: list[MachineText] = Field(default_factory=list)
     bcaches: list[MachineText] = Field(default_factory=list)
+
+
+class Gateways(_OfMachine):
+    """The default gateways."""
+
+    sources = taken_from(
+        ipv4_gateway=("default_gateways", "ipv4", "gateway_ip"), ipv6_gateway=("default_gateways", "ipv6", "gateway_ip")
+    )
+
     ipv4_gateway: MachineText | None = None
     ipv6_gateway: MachineText | None = None
 
@@ -122,26 +131,40 @@ async def read_section(ctx: ToolContext, name: SectionName, machine: Mapping[str
         name: The section.
         machine: The machine's JSON.
     """
+    system_id, hostname = str(machine.get("system_id")), str(machine.get("hostname"))
     match name:
-        case "network":
-            layout = Layout.from_response(Layout.prepare(machine)).shown()
-            gateways = {key: value for key, value in layout.items() if key.endswith("gateway")}
-            return {"interfaces": _rows(Interface, machine.get("interface_set")), **gateways}
-        case "storage":
-            layout = Layout.from_response(Layout.prepare(machine)).shown()
-            groups = {key: value for key, value in layout.items() if key in ("volume_groups", "raids", "bcaches")}
-            return {"block_devices": _rows(BlockDevice, machine.get("blockdevice_set")), **groups}
-        case "hardware":
-            return _present(Hardware.from_response(machine).model_dump(mode="json"))
-        case "boot":
-            shown = Boot.from_response(Boot.prepare(machine)).shown()
-            return {key: value for key, value in shown.items() if key != "system_id"}
         case "events":
-            return {"events": await _events(ctx, str(machine["system_id"]))}
+            return {"events": await _events(ctx, system_id)}
         case "scripts":
-            return await _scripts(ctx, str(machine["system_id"]))
+            return await _scripts(ctx, system_id)
         case "operation":
-            return await _operation(ctx, str(machine.get("hostname")))
+            return await _operation(ctx, hostname)
+        case _:
+            return _KNOWN[name](machine)
+
+
+def _network(machine: Mapping[str, JSON]) -> dict[str, JSON]:
+    return {"interfaces": _rows(Interface, machine.get("interface_set")), **_fields(Gateways, machine)}
+
+
+def _storage(machine: Mapping[str, JSON]) -> dict[str, JSON]:
+    return {"block_devices": _rows(BlockDevice, machine.get("blockdevice_set")), **_fields(Groups, machine)}
+
+
+_KNOWN: Final[Mapping[str, Callable[[Mapping[str, JSON]], dict[str, JSON]]]] = {
+    "network": _network,
+    "storage": _storage,
+    "hardware": lambda machine: _fields(Hardware, machine),
+    "boot": lambda machine: _fields(Boot, machine),
+}
+"""The sections that need no further request."""
+
+
+def _fields(model: type[ObjectRow], machine: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The fields that have a value, and the names of those that cannot be read."""
+    row = model.from_response(model.prepare(machine))
+    shown = {name: value for name, value in row.shown().items() if name != row.identity}
+    return shown | ({"unreadable": list(row.unreadable)} if row.unreadable else {})
 
 
 def _rows(model: type[ObjectRow], entries: JSON) -> list[dict[str, JSON]]:
@@ -153,14 +176,6 @@ def _rows(model: type[ObjectRow], entries: JSON) -> list[dict[str, JSON]]:
     if len(kept) < len(rows):
         left_out.append(f"{len(rows) - len(kept)} more do not fit into this answer.")
     return [*kept, *({"left_out": text} for text in left_out)]
-
-
-def _present(values: Mapping[str, JSON]) -> dict[str, JSON]:
-    return {
-        name: _present(value) if isinstance(value, dict) else shorten(value)
-        for name, value in values.items()
-        if has_value(value)
-    }
 
 
 def _objects(entries: JSON) -> Iterable[Mapping[str, JSON]]:

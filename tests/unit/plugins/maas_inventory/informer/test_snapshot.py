@@ -14,7 +14,7 @@ DEPLOYED = replace(NODE, status=6, status_name="Deployed")
 def snapshot() -> Snapshot:
     found = Snapshot()
     found.put(NODE, 10.0, 11.0)
-    found.complete = True
+    found.complete_since = 12.0
     return found
 
 
