@@ -136,12 +136,15 @@ async def _explain(informer: "Informer", wanted: "Filter", given: Mapping[str, o
             f"{answer.known:,} machines have been read so far. Repeat the call to see more, or filter by hostname, "
             "owner, tags or MAC address, which MAAS answers at once."
         )
-    missing = wanted.find_missing(answer.rows)
+    named = [each.name.lower() for each in answer.left_out]
+    missing = [
+        name for name in wanted.find_missing(answer.rows) if not any(name.strip().lower() in each for each in named)
+    ]
     if missing:
         from maas_inventory.informer.filters import Filter  # noqa: PLC0415 - imports msgspec, which takes long
 
         return explain_missing(missing, (await informer.query(Filter(), patience=0)).rows)
-    return None if answer.rows else explain_no_match(given)
+    return None if answer.rows or named else explain_no_match(given)
 
 
 def _line(item: Mapping[str, Any]) -> str:

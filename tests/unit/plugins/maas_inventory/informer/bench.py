@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -82,8 +81,7 @@ async def opened(
     async with anyio.create_task_group() as tasks:
         watcher = Watcher(maas)
         tasks.start_soon(watcher.run)
-        start = datetime(2026, 11, 29, tzinfo=UTC).timestamp()
-        informer = Informer(maas, watcher, tasks, share, now=lambda: start + anyio.current_time())
+        informer = Informer(maas, watcher, tasks, share, now=region.now)
         yield Bench(region, maas, informer, watcher, tasks)
         tasks.cancel_scope.cancel()
     await maas.aclose()
