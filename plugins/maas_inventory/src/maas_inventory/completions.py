@@ -1,9 +1,17 @@
 """Complete system ids by hostname, images, zones, pools and tags."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from maas_inventory.images import list_images
+from maas_inventory.informer.filters import Filter
 from maas_mcp.api import Choice, Completion, MaasModel, ToolContext
+
+if TYPE_CHECKING:
+    from maas_inventory.informer.informer import Informer
+
+PATIENCE: Final = 5.0
+"""Seconds that a user who types waits for the informer's first list."""
 
 
 class Named(MaasModel):
@@ -22,10 +30,11 @@ class SystemIds(Completion):
 
     arguments = ("system_id",)
 
-    async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
-        """Send one ``GET machines/``, which has no paging."""
-        machines = sorted(await ctx.maas.machines(), key=lambda machine: machine.hostname)
-        return [Choice(each.system_id, tuple(filter(None, (each.hostname, each.fqdn)))) for each in machines]
+    async def choices(self, ctx: ToolContext[Any, "Informer"]) -> Sequence[Choice | str]:
+        """Use the informer's snapshot. While it is not complete, some are missing."""
+        rows = (await ctx.state.query(Filter(), patience=PATIENCE)).rows
+        rows = sorted(rows, key=lambda row: row.hostname)
+        return [Choice(each.system_id, tuple(filter(None, (each.hostname, each.fqdn)))) for each in rows]
 
 
 class Images(Completion):

@@ -1,13 +1,11 @@
 """The arguments by which machines are filtered, and the informer's filter that they stand for."""
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
+from maas_inventory.informer.filters import Filter
 from maas_mcp.api import MachineStatus
-
-if TYPE_CHECKING:
-    from maas_inventory.informer.filters import Filter
 
 STATUSES: Final = [status.filter_value for status in MachineStatus]
 GIGABYTE: Final = 1_000.0
@@ -52,10 +50,8 @@ class MachineFilter(BaseModel):
     min_memory: Least = Field(default=0, description="Megabytes.")
     min_storage: Least = Field(default=0, description="Gigabytes.")
 
-    def of_informer(self) -> "Filter":
+    def of_informer(self) -> Filter:
         """The informer's filter."""
-        from maas_inventory.informer.filters import Filter  # noqa: PLC0415 - imports msgspec, which takes long
-
         return Filter(
             names=tuple(self.hostname or ()),
             statuses=tuple(_BY_NAME[_normalize(each)] for each in self.status or ()),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
+from maas_inventory.informer.filters import Filter
 from maas_inventory.machines.explaining import describe_unreadable, explain_missing, explain_no_match
 from maas_inventory.machines.fields import DEFAULT, NAMING, FieldName, SortField, count, place, show, sort
 from maas_inventory.machines.filtering import MachineFilter
@@ -14,7 +15,6 @@ from maas_inventory.paging import Limit, digest, open_cursor
 from maas_mcp.api import PAGE_BYTES, CarriesMachineText, Tool, ToolContext, fit_page, quoted
 
 if TYPE_CHECKING:
-    from maas_inventory.informer.filters import Filter
     from maas_inventory.informer.informer import Answer, Informer
     from maas_inventory.informer.rows import Row
 
@@ -120,9 +120,7 @@ def fit_counts(counts: Mapping[str, dict[str, int]]) -> dict[str, dict[str, int]
     return {name: values for each in kept for name, values in each.items()}
 
 
-def _still_matching(
-    wanted: "Filter", page: Sequence["Row"], read: Sequence["Row"]
-) -> tuple[Sequence["Row"], str | None]:
+def _still_matching(wanted: Filter, page: Sequence["Row"], read: Sequence["Row"]) -> tuple[Sequence["Row"], str | None]:
     """The machines of a page as they were read anew, and a hint about those that do not match any more."""
     now = {row.system_id: row for row in read if wanted.matches(row)}
     changed = [row.hostname for row in page if row.system_id not in now]
@@ -130,7 +128,7 @@ def _still_matching(
     return [now[row.system_id] for row in page if row.system_id in now], hint
 
 
-async def _explain(informer: "Informer", wanted: "Filter", given: Mapping[str, object], answer: "Answer") -> str | None:
+async def _explain(informer: "Informer", wanted: Filter, given: Mapping[str, object], answer: "Answer") -> str | None:
     if not answer.complete:
         return (
             f"{answer.known:,} machines have been read so far. Repeat the call to see more, or filter by hostname, "
@@ -141,8 +139,6 @@ async def _explain(informer: "Informer", wanted: "Filter", given: Mapping[str, o
         name for name in wanted.find_missing(answer.rows) if not any(name.strip().lower() in each for each in named)
     ]
     if missing:
-        from maas_inventory.informer.filters import Filter  # noqa: PLC0415 - imports msgspec, which takes long
-
         return explain_missing(missing, (await informer.query(Filter(), patience=0)).rows)
     return None if answer.rows or named else explain_no_match(given)
 

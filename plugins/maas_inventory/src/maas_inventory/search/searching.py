@@ -12,8 +12,8 @@ from maas_inventory.objects.kind import Kind
 from maas_inventory.objects.networks import UsedAddress
 from maas_inventory.objects.reading import explained, objects_of
 from maas_inventory.objects.row import JSON, ObjectRow, shorten
-from maas_inventory.search.machines import search_machines
-from maas_inventory.search.query import EXACT, Match, Query
+from maas_inventory.search.machines import FoundMachine, search_machines
+from maas_inventory.search.query import Match, Query
 from maas_mcp.api import MaasError, Machine, ToolContext
 
 MACHINE: Final = "machine"
@@ -108,14 +108,16 @@ class Search:
                 self.found[kind.name].append(Finding(match, row.key, _brief(row.display_name), why))
 
     async def _search_machines(self) -> None:
-        self._add_machines(await search_machines(self.ctx, self.query))
-
-    def _add_machines(self, machines: Iterable[Machine]) -> None:
+        machines, unsearched = await search_machines(self.ctx, self.query)
         for machine in machines:
-            owner = f", owner {_brief(machine.owner)}" if machine.owner else ""
-            why = f"{_brief(machine.fqdn)}, {_brief(machine.status_name)}{owner}"
-            finding = Finding(Match(EXACT + 1, "hostname"), machine.system_id, _brief(machine.hostname), why)
-            self.found[MACHINE].append(finding)
+            self._add_machine(machine.match, machine)
+        if unsearched:
+            self.unsearched.append(unsearched)
+
+    def _add_machine(self, match: Match, machine: Machine | FoundMachine) -> None:
+        owner = f", owner {_brief(machine.owner)}" if machine.owner else ""
+        why = f"{_brief(machine.fqdn)}, {_brief(machine.status_name)}{owner}"
+        self.found[MACHINE].append(Finding(match, machine.system_id, _brief(machine.hostname), why))
 
     async def _search_addresses(self) -> None:
         """Find who uses an address, in the smallest subnet that contains it."""
@@ -132,7 +134,8 @@ class Search:
             self.found[kind.name].append(Finding(match, row.key, row.ip, facts))
             summary = objects.entries.get(row.key, {}).get("node_summary")
             if row.system_id and isinstance(summary, dict) and summary.get("node_type") == MACHINE_NODE:
-                self._add_machines(await self.ctx.maas.machines(id=row.system_id))
+                for machine in await self.ctx.maas.machines(id=row.system_id):
+                    self._add_machine(match, machine)
 
 
 def _brief(value: JSON) -> str:
