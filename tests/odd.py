@@ -46,6 +46,20 @@ def spoilt(spoil: Spoil) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def answering(answer: Callable[[str], JSON]) -> Iterator[None]:
+    """Answer reads by path, in place of MAAS. ``NotImplemented`` leaves the request to MAAS."""
+    ask = HttpTransport.request
+
+    async def request(self: HttpTransport, method: str, path: str, **rest: Any) -> JSON:
+        own = answer(path)
+        return await ask(self, method, path, **rest) if own is NotImplemented else own
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HttpTransport, "request", request)
+        yield
+
+
 def with_odd_machine(machine_id: str, /, **fields: JSON) -> Spoil:
     """Set fields of one machine, in lists and in single reads."""
 

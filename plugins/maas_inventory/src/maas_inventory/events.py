@@ -1,6 +1,6 @@
 """The tool that lists the events of one machine or of all machines, newest first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from maas_inventory.machine_names import resolve_machine
 from maas_inventory.objects.row import shorten
-from maas_inventory.paging import Limit, digest, open_cursor
+from maas_inventory.paging import ROW_BYTES, Limit, digest, name_first, open_cursor
 from maas_inventory.times import as_utc, show
 from maas_mcp.api import Event, Listing, MachineText, Tool, ToolContext, fit_page, quoted
 
@@ -23,6 +23,8 @@ MAX_PROBES: Final = 20
 """Requests for a single event, by which the end of a period is found."""
 SLACK: Final = 3_600.0
 """Seconds by which the times of events may be out of order: MAAS often takes them from the node's clock."""
+MAX_NAME: Final = 100
+"""Characters of a name or type in a row."""
 SYSTEM: Final = "unknown"
 """MAAS's user of events that nobody caused."""
 
@@ -150,14 +152,14 @@ class GetEvents(Tool[EventFilter, EventPage]):
             await search.skip_to(args.until)
         await search.run()
         rows = [_row(event) for event in search.found]
-        shown = fit_page(rows, args.limit)
+        shown = fit_page(rows, args.limit, size=ROW_BYTES)
         more = len(shown) < len(rows)
         place = shown[-1].id if more else None if search.ended else search.before
         return EventPage(
             events=shown,
             next_cursor=None if place is None else ctx.cursors.seal({"of": query, "before": place}),
             hint=_explain(search, shown=len(shown), more=more),
-            unreadable=[f"{each}, so this event is left out." for each in search.left_out[:10]],
+            unreadable=[*_describe_left_out(search), *_describe_odd(search.found[: len(shown)])],
         )
 
     def summary(self, result: EventPage) -> str:
@@ -178,12 +180,21 @@ def _row(event: Event) -> EventRow:
     return EventRow(
         id=event.id,
         at=show(event.at),
-        hostname=event.hostname or event.node or None,
-        level=event.level,
-        type=shorten(event.type),
+        hostname=shorten(event.hostname or event.node, MAX_NAME) or None,
+        level=shorten(event.level, MAX_NAME),
+        type=shorten(event.type, MAX_NAME),
         description=shorten(event.description) or None,
-        user=None if event.username == SYSTEM else event.username,
+        user=None if event.username == SYSTEM else shorten(event.username, MAX_NAME),
     )
+
+
+def _describe_left_out(search: Search) -> list[str]:
+    return name_first([f"{each}, so this event is left out." for each in search.left_out], "events")
+
+
+def _describe_odd(events: Iterable[Event]) -> list[str]:
+    odd = [(event.id, ", ".join(f"`{name}`" for name in event.unreadable)) for event in events if event.unreadable]
+    return name_first([f"event {number}: {names} cannot be read." for number, names in odd], "events")
 
 
 def _explain(search: Search, *, shown: int, more: bool) -> str | None:

@@ -1,14 +1,20 @@
-"""Cursors of lists: each belongs to the arguments of its list."""
+"""Pages of lists: their size, their cursors, and the sentences about what cannot be read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field, WithJsonSchema
 
-from maas_mcp.api import InvalidArgumentsError, ToolContext
+from maas_inventory.objects.row import shorten
+from maas_mcp.api import InvalidArgumentsError, ToolContext, fit_page
 
+ROW_BYTES: Final = 5_000
+"""Bytes of the rows of a page. Rows of addresses, dates and ids have a token for every two bytes, which is why they get
+less than other pages."""
+NAMED_BYTES: Final = 300
+"""Bytes of the sentences of one sort about what cannot be read."""
 # The bounds are not published: each list would repeat them, and a page is limited by its size anyway.
 Limit = Annotated[int, Field(ge=1, le=200), WithJsonSchema({"type": "integer"})]
 """The maximum number of rows on a page."""
@@ -39,3 +45,16 @@ def open_cursor(ctx: ToolContext, cursor: str | None, query: str) -> Mapping[str
 def digest(query: Mapping[str, Any]) -> str:
     """Return a short digest of a query, by which a cursor is checked to belong to it."""
     return sha256(json.dumps(query, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def name_first(sentences: Sequence[str], nouns: str) -> list[str]:
+    """Return the first sentences of one sort, and one with the number of the others.
+
+    Args:
+        sentences: Sentences about what cannot be read, one for each object.
+        nouns: The objects, such as ``subnets``.
+    """
+    kept = len(fit_page([{"": sentence} for sentence in sentences], len(sentences), size=NAMED_BYTES))
+    more = len(sentences) - kept
+    shown: list[str] = [shorten(sentence) for sentence in sentences[:kept]]
+    return [*shown, *([f"The same is true for {more:,} more {nouns}."] if more else [])]

@@ -12,11 +12,9 @@ from maas_inventory.objects.kind import MAX_COMPLETED, Kind
 from maas_inventory.objects.reading import Objects, read_objects
 from maas_inventory.objects.row import JSON, ObjectRow, called
 from maas_inventory.objects.selecting import after, check_fields, place, select, sort
-from maas_inventory.paging import Limit, digest, open_cursor
+from maas_inventory.paging import ROW_BYTES, Limit, digest, name_first, open_cursor
 from maas_mcp.api import CarriesMachineText, InvalidArgumentsError, Tool, ToolContext, fit_page, quoted
 
-MAX_NAMED: Final = 10
-"""Unreadable objects that one page names."""
 COMPLETED: Final = "x" * 30
 """Room for the fields that complete a row."""
 DETAILED: Final = 10
@@ -82,7 +80,7 @@ class ListObjects(Tool[ObjectFilter, ObjectPage]):
         rest = listed if last is None else after(listed, by, last["after"])
         rows = _fitting(kind, rest, args.limit, details=args.details)
         items, problems = await complete(ctx, kind, rows, objects, details=args.details)
-        items = fit_page(items, args.limit)
+        items = fit_page(items, args.limit, size=ROW_BYTES)
         rows = rows[: len(items)]
         more = len(rest) > len(rows)
         return ObjectPage(
@@ -93,7 +91,7 @@ class ListObjects(Tool[ObjectFilter, ObjectPage]):
             if more
             else None,
             hint=None if found else await explain_none(ctx, kind, objects.rows, args.name, filters),
-            unreadable=[*_describe_unreadable(kind, objects, rows), *problems],
+            unreadable=[*_describe_unreadable(kind, objects, rows), *name_first(problems, kind.nouns)],
         )
 
     def summary(self, result: ObjectPage) -> str:
@@ -110,7 +108,7 @@ def _fitting(kind: Kind, rows: Sequence[ObjectRow], limit: int, *, details: bool
     own = bool(kind.complete or (details and kind.details))
     limit = min(limit, DETAILED if details else limit, MAX_COMPLETED if own else limit)
     room = {"": COMPLETED} if own else {}
-    return rows[: len(fit_page([{**row.shown(), **room} for row in rows[:limit]], limit))]
+    return rows[: len(fit_page([{**row.shown(), **room} for row in rows[:limit]], limit, size=ROW_BYTES))]
 
 
 def _describe_unreadable(kind: Kind, objects: Objects, rows: Iterable[ObjectRow]) -> list[str]:
@@ -122,12 +120,7 @@ def _describe_unreadable(kind: Kind, objects: Objects, rows: Iterable[ObjectRow]
         for row, names in odd
         if names
     ]
-    return [*_cut(left_out, kind), *_cut(fields, kind)]
-
-
-def _cut(sentences: list[str], kind: Kind) -> list[str]:
-    more = len(sentences) - MAX_NAMED
-    return [*sentences[:MAX_NAMED], *([f"The same is true for {more:,} more {kind.nouns}."] if more > 0 else [])]
+    return [*name_first(left_out, kind.nouns), *name_first(fields, kind.nouns)]
 
 
 def _line(kind: Kind, item: dict[str, JSON]) -> str:

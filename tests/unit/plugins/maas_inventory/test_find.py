@@ -1,0 +1,180 @@
+"""Finding anything by name, address or words."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maas_inventory.search.tool import Find, Found
+from maas_mcp.api import MaasPermissionError
+from maas_mcp.errors import MaasUnavailableError
+from maas_mcp.maas.reading import JSON
+from maas_mcp.testing import MaasRegion
+from tests.house import client_of
+from tests.odd import answering, json_values, spoilt
+from tests.pages import check_page
+from tests.unit.plugins.maas_inventory.samples import fill, many
+
+
+@pytest.fixture
+def region() -> Iterator[MaasRegion]:
+    with MaasRegion() as region:
+        trio.run(fill, client_of(region))
+        yield region
+
+
+def find(region: MaasRegion, text: str) -> dict[str, list[tuple[JSON, str]]]:
+    """The hits by kind, each with its id and name."""
+    found = region.call(Find, text=text)
+    return {each.kind: [(hit.id, str(hit.name)) for hit in each.hits] for each in found.kinds}
+
+
+def best(region: MaasRegion, text: str) -> tuple[str, JSON]:
+    found = region.call(Find, text=text)
+    return found.kinds[0].kind, found.kinds[0].hits[0].id
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "key"),
+    [
+        ("node07", "machine", "ywtymp"),
+        ("NODE07", "machine", "ywtymp"),
+        ("node07.maas", "machine", "ywtymp"),
+        ("ywtymp", "machine", "ywtymp"),
+        ("pxe", "subnet", 1),
+        ("10.10.0.0/24", "subnet", 1),
+        ("gpu", "tag", "gpu"),
+        ("has a GPU", "tag", "gpu"),
+        ("az1", "zone", "az1"),
+        ("compute", "pool", 1),
+        ("bmc-fabric", "fabric", 1),
+        ("custom-noble", "image", 8),
+        ("www.maas", "dns_record", 1),
+        ("hello", "dns_record", 2),
+        ("bob", "user", "bob"),
+        ("rack01", "rack_controller", "bwdhs4"),
+        ("printer", "device", None),
+        ("52:54:00:11:22:33", "device", None),
+        ("52-54-00-11-22-33", "device", None),
+        ("10.10.0.207", "machine", "ywtymp"),
+        ("10.10.0.8", "reserved_ip", 1),
+        ("10.20.0.99", "subnet", 2),
+        ("wipe-disks", "script", 31),
+    ],
+)
+def test_the_best_hit_is_the_object_with_the_name_or_address(
+    region: MaasRegion, text: str, kind: str, key: JSON
+) -> None:
+    found, found_key = best(region, text)
+
+    assert found == kind
+    assert key is None or found_key == key
+
+
+def test_the_mac_address_of_a_machine_is_found_in_any_form(region: MaasRegion) -> None:
+    machine = region.machine("node03")
+    mac = trio.run(_mac_of, region, machine.system_id)
+
+    assert best(region, mac.upper().replace(":", "-")) == ("machine", machine.system_id)
+
+
+async def _mac_of(region: MaasRegion, system_id: str) -> str:
+    machine = await client_of(region).get(f"machines/{system_id}/")
+    return str(machine["interface_set"][0]["mac_address"])
+
+
+def test_an_address_shows_its_user_its_machine_and_what_contains_it(region: MaasRegion) -> None:
+    found = region.call(Find, text="10.10.0.207")
+    shown = {each.kind: each.hits[0].match for each in found.kinds}
+
+    assert list(shown) == ["machine", "ip_address", "subnet"]
+    assert shown["machine"] == "node07.maas, Deployed, owner admin"
+    assert shown["ip_address"].endswith("hostname node07.maas, system_id ywtymp, interface eno1, user admin")
+    assert shown["subnet"] == "cidr 10.10.0.0/24"
+
+
+def test_an_address_in_a_range_is_not_confused_with_one_that_begins_alike(region: MaasRegion) -> None:
+    assert "machine" not in find(region, "10.10.0.20")
+    assert find(region, "10.10.0.150")["ip_range"] == [(2, "10.10.0.100")]
+
+
+def test_each_kind_has_a_call_that_shows_its_best_hit(region: MaasRegion) -> None:
+    for text in ("storage", "node07", "10.10.0.2"):
+        for hits in region.call(Find, text=text).kinds:
+            arguments: dict[str, Any] = hits.arguments
+            if hits.kind == "ip_address":
+                arguments = {**arguments, "filters": {"subnet": "pxe"}}
+            shown = region.call_tool(hits.tool, **arguments)
+            assert not shown.is_error
+            assert str(hits.hits[0].id) in str(shown.structured_content)
+
+
+def test_a_few_hits_of_each_kind_are_shown_with_their_number(region: MaasRegion) -> None:
+    found = region.call(Find, text="ubuntu")
+    (images,) = [each for each in found.kinds if each.kind == "image"]
+
+    assert (len(images.hits), images.total) == (3, 6)
+    assert "image: 3 more" in Find().summary(found)
+
+
+def test_nothing_is_found_with_a_hint(region: MaasRegion) -> None:
+    found = region.call(Find, text="no such thing")
+
+    assert found.kinds == []
+    assert found.hint is not None
+
+
+@pytest.mark.parametrize("text", ["node07", "10.10.0.207", "pxe"])
+def test_a_search_costs_a_bounded_number_of_requests_and_reads_no_list_of_machines(
+    region: MaasRegion, text: str
+) -> None:
+    before = len(region.requests)
+    find(region, text)
+    sent = region.requests[before:]
+
+    assert len(sent) <= 16
+    assert all(request.query for request in sent if request.template == "machines/")
+
+
+def test_a_kind_that_cannot_be_read_is_named_and_hides_no_other(region: MaasRegion) -> None:
+    def spoil(path: str, answer: JSON) -> JSON:
+        if path == "vm-hosts/":
+            raise MaasPermissionError("MAAS does not allow GET vm-hosts/ (403).")
+        return None if path == "users/" else answer
+
+    with spoilt(spoil):
+        found = region.call(Find, text="pxe")
+
+    assert found.kinds[0].kind == "subnet"
+    assert [each.partition(":")[0] for each in sorted(found.unsearched)] == ["VM hosts", "users"]
+
+
+def test_an_outage_is_an_error_and_not_an_empty_result(region: MaasRegion) -> None:
+    def fail(path: str) -> JSON:
+        raise MaasUnavailableError(f"MAAS does not respond to {path}.")
+
+    with answering(fail), pytest.raises(MaasUnavailableError):
+        find(region, "pxe")
+
+
+def test_the_result_is_small_however_many_objects_match(region: MaasRegion) -> None:
+    lists = {"tags/": many("tag", 10_000), "subnets/": many("subnet", 2_000), "zones/": many("zone", 2_000)}
+    with answering(lambda path: lists.get(path, NotImplemented)):
+        found = check_page(region.call_tool("maas_find", text="rack"))
+
+    assert {each["kind"]: each["total"] for each in found["kinds"]}["tag"] == 10_000
+
+
+@settings(max_examples=15, deadline=None)
+@given(odd=st.dictionaries(st.sampled_from(["name", "cidr", "id", "vlan", "gateway_ip"]), json_values))
+def test_no_json_in_one_subnet_hides_another(odd: dict[str, JSON]) -> None:
+    def spoil(path: str, answer: JSON) -> JSON:
+        return [{**answer[1], **odd}, *answer] if path == "subnets/" else answer
+
+    with MaasRegion() as region, spoilt(spoil):
+        found: Found = region.call(Find, text="pxe")
+    (subnets,) = [each for each in found.kinds if each.kind == "subnet"]
+    assert 1 in [hit.id for hit in subnets.hits]
