@@ -133,7 +133,8 @@ class Search:
             facts = ", ".join(f"{name} {_brief(value)}" for name, value in row.shown().items() if name != "ip")
             self.found[kind.name].append(Finding(match, row.key, row.ip, facts))
             summary = objects.entries.get(row.key, {}).get("node_summary")
-            if row.system_id and isinstance(summary, dict) and summary.get("node_type") == MACHINE_NODE:
+            known = any(finding.key == row.system_id for finding in self.found[MACHINE])
+            if row.system_id and not known and isinstance(summary, dict) and summary.get("node_type") == MACHINE_NODE:
                 for machine in await self.ctx.maas.machines(id=row.system_id):
                     self._add_machine(match, machine)
 
