@@ -219,7 +219,7 @@ def _tail(args: ResultFilter, output: str | None) -> str | None:
         return None
     end = output.encode()[-(args.tail_bytes or MAX_TAIL) :].decode("utf-8", "ignore")
     lines = end.splitlines()[-args.tail_lines :] if args.tail_lines else end.splitlines()
-    return "\n".join(lines)
+    return "\n".join(lines) or None
 
 
 def _row(place: Place, output: str | None) -> ScriptRow:
