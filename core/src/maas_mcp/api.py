@@ -70,6 +70,7 @@ from maas_mcp.operations.declaring.questions import (
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.resource import Resource, ResourceContent
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
+from maas_mcp.operations.event_news import EventNews, Events
 from maas_mcp.operations.judging.assessment import Assessment, Milestone
 from maas_mcp.operations.judging.evidence import Baseline, Evidence, Needs, Observation
 from maas_mcp.operations.judging.lifecycle import Lifecycle, Verdict
@@ -100,7 +101,9 @@ __all__ = [
     "Effects",
     "ErrorReport",
     "Event",
+    "EventNews",
     "EventPolling",
+    "Events",
     "Evidence",
     "File",
     "FolderRequest",

@@ -8,6 +8,7 @@ from anyio.abc import TaskGroup
 from maas_mcp.calls.lifespans import Lifespans
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.declaring.plugin_services import LifespanContext, Missing, PluginServices
+from maas_mcp.operations.event_news import Events
 from maas_mcp.plugins.contributions import Contributions, contributors
 
 
@@ -53,6 +54,7 @@ class PluginStates:
         plugins: The plugins of the process.
         tasks: The task group of the principal's lifespans.
         maas: Returns the principal's MAAS client.
+        events: Returns the events of the region that the principal may see.
         resource_updated: Announces an updated resource to the principal.
     """
 
@@ -61,10 +63,12 @@ class PluginStates:
         plugins: ProcessPlugins,
         tasks: TaskGroup,
         maas: Callable[[], MaasClient],
+        events: Callable[[], Events],
         resource_updated: Callable[[str], None],
     ) -> None:
         self._plugins = plugins
         self._maas = maas
+        self._events = events
         self._resource_updated = resource_updated
         self._lifespans = Lifespans(tasks)
         self._opened: dict[str, PluginServices] = {}
@@ -101,7 +105,7 @@ class PluginStates:
             if plugin.lifespan is None:
                 raise TypeError(f"{plugin.plugin} has no lifespan")
             known = None if process is Missing.MISSING else process
-            return plugin.lifespan(LifespanContext(self._maas(), plugin.settings, known))
+            return plugin.lifespan(LifespanContext(self._maas(), plugin.settings, known, self._events()))
 
         return enter
 

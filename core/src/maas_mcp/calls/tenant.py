@@ -42,6 +42,7 @@ from maas_mcp.settings import Settings
 if TYPE_CHECKING:
     from maas_mcp.operations.batches.group import BatchEngine
     from maas_mcp.operations.running.engine import Engine
+    from maas_mcp.operations.watching.watcher import Watcher
 
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,9 @@ class Tenant:
         self._open_client = open_client
         self._changes = changes
         self._updates = updates
-        self.plugins = PluginStates(plugins, tasks, lambda: self.maas, lambda uri: updates.announce(principal, uri))
+        self.plugins = PluginStates(
+            plugins, tasks, lambda: self.maas, lambda: self.watcher, lambda uri: updates.announce(principal, uri)
+        )
         """The settings and states of the plugins, for this user."""
         self.choices = ChoiceCache()
         """The possible values of arguments, for this user."""
@@ -193,17 +196,11 @@ class Tenant:
         return StartRequests(self._tasks, now=self._now, timing=self.timing)
 
     @cached_property
-    def engine(self) -> "Engine":
-        """The engine, with its running watcher.
-
-        Raises:
-            SettingsError: The polling strategy in the settings does not exist.
-        """
+    def watcher(self) -> "Watcher":
+        """The watcher, which is running. It sends no request before it is used."""
         # Listing tools does without the engine: its imports take a twentieth of the start-up.
-        from maas_mcp.operations.running.engine import Engine  # noqa: PLC0415 - see above
         from maas_mcp.operations.watching.watcher import Watcher  # noqa: PLC0415 - see above
 
-        polling = chosen_strategy(self._settings.polling)
         watcher = Watcher(
             self.maas,
             interval=self._settings.poll_interval,
@@ -212,9 +209,21 @@ class Tenant:
         )
         # In a context of its own: the watcher does not belong to the call that happens to come first.
         Context().run(self._tasks.start_soon, watcher.run)
+        return watcher
+
+    @cached_property
+    def engine(self) -> "Engine":
+        """The engine, with its running watcher.
+
+        Raises:
+            SettingsError: The polling strategy in the settings does not exist.
+        """
+        from maas_mcp.operations.running.engine import Engine  # noqa: PLC0415 - as for the watcher
+
+        polling = chosen_strategy(self._settings.polling)
         return Engine(
             self.maas,
-            watcher,
+            self.watcher,
             self.requests,
             polling=polling,
             publish=self._publish,

@@ -1,7 +1,8 @@
 """List machines and read a machine, in short form: MAAS sends 19 kB for each machine."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
@@ -10,6 +11,7 @@ from maas_inventory.completions import COMPLETIONS
 from maas_inventory.events import GetEvents
 from maas_inventory.finding import MachineFilter, find
 from maas_inventory.images import ImportImages
+from maas_inventory.lifespan import InventorySettings, open_informer
 from maas_inventory.objects.listing import ListObjects
 from maas_inventory.script_results import GetScriptResults
 from maas_inventory.search.tool import Find
@@ -17,6 +19,7 @@ from maas_inventory.whoami import WhoAmI
 from maas_mcp.api import (
     Completion,
     LeftOut,
+    LifespanContext,
     LongRunning,
     Machine,
     MachineText,
@@ -209,3 +212,15 @@ def maas_mcp_resources() -> Sequence[type[Resource]]:
 def maas_mcp_completions() -> Sequence[type[Completion]]:
     """The completions."""
     return COMPLETIONS
+
+
+@hookimpl
+def maas_mcp_settings() -> type[BaseModel]:
+    """The settings."""
+    return InventorySettings
+
+
+@hookimpl
+def maas_mcp_lifespan() -> Callable[[LifespanContext], AbstractAsyncContextManager[Any]]:
+    """The informer of each caller."""
+    return open_informer

@@ -9,6 +9,7 @@ from typing_extensions import TypeVar
 
 from maas_mcp.errors import PluginError
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.operations.event_news import Events
 
 SettingsT = TypeVar("SettingsT", default=Any)
 """The plugin's settings model."""
@@ -102,3 +103,5 @@ class LifespanContext(Generic[SettingsT, ProcessT]):
     """The plugin's settings, an instance of the model that ``maas_mcp_settings`` returns; ``None`` without any."""
     process: ProcessT
     """The value that the plugin's process lifespan yields; ``None`` without any."""
+    events: Events
+    """The region's events: ``with ctx.events.listen(listener)`` passes new events of all machines to a function."""

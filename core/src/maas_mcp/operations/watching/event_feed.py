@@ -15,6 +15,7 @@ from maas_mcp.maas.models import Event, SystemId
 from maas_mcp.maas.reading import Listing
 from maas_mcp.operations.watching.cadence import Cadence
 from maas_mcp.operations.watching.cursor import Cursor
+from maas_mcp.operations.watching.event_tail import FIRST_EVENTS, EventTail
 from maas_mcp.operations.watching.subscription import Subscription
 
 """MAAS's maximum number of events in a response. With ``after`` it returns the oldest ones, so more follow a full
@@ -26,6 +27,12 @@ MANY_UNFOLLOWED: Final = 200
 and these are the majority."""
 NARROW_INTERVALS: Final = 150
 """Intervals until events of all machines are requested again: five minutes by default."""
+KEPT_IDS: Final = 500
+"""How many ids back a machine's newest event is still read again. Its absence shows that the machine was deleted."""
+KEPT_IDS_OF_ALL: Final = 100
+"""The same in requests for the events of all machines, each of which returns all events from there on."""
+MAX_TAIL_PAGES: Final = 5
+"""Maximum responses with the events of all machines for listeners in a poll. With more events, they are left out."""
 FAR_BEHIND: Final = 1000
 """A subscription this many ids behind the others is read in a separate request."""
 
@@ -80,12 +87,30 @@ class EventFeed:
         self._on_news = on_news
         self._cursor = Cursor(cadence.overlap, now=0.0)
         self._narrow_until = -math.inf
+        self.tail: EventTail | None = None
+        """Collects the events of all machines, if anyone listens to them."""
         self.latency = 0.0
         """Seconds of the slowest response of the last read."""
 
     def begin(self) -> None:
-        """Start with an unknown log, after a time without subscriptions."""
+        """Start with an unknown log, after a time without polls."""
         self._cursor = Cursor(self._cadence.overlap, anyio.current_time())
+        self.tail = None if self.tail is None else EventTail()
+
+    def collect_all(self) -> None:
+        """Collect the events of all machines from now on, and read them soon."""
+        self.tail = self.tail or EventTail()
+        self.tail.read_at = -math.inf
+
+    @property
+    def tail_read_at(self) -> float:
+        """When the events of all machines were last read."""
+        return -math.inf if self.tail is None else self.tail.read_at
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the log is known because listeners have received it all the time."""
+        return self.tail is not None and self.tail.floor is not None
 
     async def read(self, subscriptions: Sequence[Subscription]) -> bool:
         """Pass each subscription its new events; return whether there were any.
@@ -103,7 +128,8 @@ class EventFeed:
         start = self._cursor.floor(began)
         near = [each for each in subscriptions if each.floor >= start - FAR_BEHIND]
         far = [each for each in subscriptions if each.floor < start - FAR_BEHIND]
-        wide = len(near) > MAX_BY_ID and self._cursor.newest > 0 and began >= self._narrow_until
+        many = len(near) > MAX_BY_ID
+        wide = bool(near) and (many or self.tail is not None) and self._knows_log and began >= self._narrow_until
         if not (wide and await self._read_wide(near, poll)):
             wide = False
             await self._read_narrow(near, poll)
@@ -112,8 +138,47 @@ class EventFeed:
         await self._check(subscriptions, near, poll, wide=wide)
         floor = self._cursor.floor(began)
         for each in subscriptions:
-            each.read_up_to(floor, again=not wide)
+            each.read_up_to(floor, again=KEPT_IDS if not wide else 0 if many else KEPT_IDS_OF_ALL)
+        if wide and self.tail is not None:
+            self.tail.finish(floor, began)
         return poll.news
+
+    async def read_tail(self, subscriptions: Sequence[Subscription]) -> None:
+        """Read the new events of all machines for the listeners, in requests of their own.
+
+        Args:
+            subscriptions: They restart if the log was reset.
+
+        Raises:
+            MaasError: MAAS did not respond, or refused the request.
+        """
+        tail, cursor = self.tail, self._cursor
+        if tail is None:
+            return
+        began = anyio.current_time()
+        poll = _PollResult({})
+        if cursor.newest > 0 and cursor.unconfirmed_for(began) >= self._cadence.reconcile:
+            await self._check_newest(subscriptions)
+        if tail.floor is not None:
+            after = tail.floor
+            if not await self._read_on(after, poll):
+                tail.stop()
+            elif cursor.is_anchor_missing(poll.ids, None, after):
+                await self._check_newest(subscriptions)
+        if tail.floor is None:
+            poll = _PollResult({})
+            newest = await self._page(None, (), poll, FIRST_EVENTS)
+            if newest.total < FIRST_EVENTS:
+                tail.start(poll.ids, 0)
+            else:
+                tail.start(poll.ids, newest[0].id - 1 if newest else await self._maas.newest_event_id())
+        cursor.advance(poll.latest, anyio.current_time())
+        tail.finish(cursor.floor(began), began)
+        self.latency = poll.latency
+
+    @property
+    def _knows_log(self) -> bool:
+        return self._cursor.newest > 0 or self.is_begun
 
     async def _read_wide(self, near: Sequence[Subscription], poll: _PollResult) -> bool:
         """Read the events of all machines.
@@ -121,16 +186,32 @@ class EventFeed:
         Returns:
             False if most events are of machines that are not followed, and more remain.
         """
-        after = min(each.floor for each in near)
-        while True:
+        tail = self.tail
+        start = after = min([each.floor for each in near] + ([tail.floor] if tail and tail.floor is not None else []))
+        more = True
+        while more:
             events = await self._page(after, (), poll)
-            if poll.is_crowded:
+            more = bool(events) and events.total >= MAX_EVENTS
+            if poll.is_crowded and (more or tail is None):
                 self._narrow_until = anyio.current_time() + NARROW_INTERVALS * self._cadence.interval
+            if poll.is_crowded and more:
+                return False
+            after = events[-1].id if events else after
+        if tail is not None:
+            if tail.floor is None:
+                tail.start(poll.ids, start)
+            for each in near if len(near) <= MAX_BY_ID else ():
+                each.check_newest(poll.ids, start)
+        return True
+
+    async def _read_on(self, after: int, poll: _PollResult) -> bool:
+        """Read the events of all machines for the listeners. Return False if too many remain."""
+        for _ in range(MAX_TAIL_PAGES):
+            events = await self._page(after, (), poll)
             if not events or events.total < MAX_EVENTS:
                 return True
-            if poll.is_crowded:
-                return False
             after = events[-1].id
+        return False
 
     async def _read_narrow(self, subscriptions: Sequence[Subscription], poll: _PollResult) -> None:
         """Read the events of these machines, by id."""
@@ -146,10 +227,14 @@ class EventFeed:
         for each in subscriptions:
             each.check_newest(poll.ids, start)
 
-    async def _page(self, after: int, ids: Sequence[SystemId], poll: _PollResult) -> Listing[Event]:
+    async def _page(
+        self, after: int | None, ids: Sequence[SystemId], poll: _PollResult, limit: int | None = None
+    ) -> Listing[Event]:
         began = anyio.current_time()
-        events = await self._maas.event_listing(after=after, ids=ids, level="DEBUG", limit=MAX_EVENTS)
+        events = await self._maas.event_listing(after=after, ids=ids, level="DEBUG", limit=limit or MAX_EVENTS)
         poll.latency = max(poll.latency, anyio.current_time() - began)
+        if self.tail is not None and not ids:
+            self.tail.add(events)
         for system_id in poll.take(events):
             self._on_news(system_id)
         return events
@@ -163,17 +248,26 @@ class EventFeed:
         after = min((each.floor for each in near), default=cursor.newest)
         is_missing = cursor.is_anchor_missing(poll.ids, asked_for, after)
         lost = cursor.anchor.node if is_missing and cursor.anchor else None
-        if is_missing or (not poll.latest and cursor.unconfirmed_for(now) >= self._cadence.reconcile):
-            newest = await self._maas.newest_event_id()
-            cursor.confirm(now)
-            if newest < max(cursor.newest, *(each.floor for each in subscriptions)):
-                cursor.restart(newest, now)
-                for each in subscriptions:
-                    each.restart(newest)
-                return
+        is_silent = not poll.latest and cursor.unconfirmed_for(now) >= self._cadence.reconcile
+        if (is_missing or is_silent) and await self._check_newest(subscriptions):
+            return
         for each in poll.by_name.get(lost or "", ()):
             each.read_soon()
         cursor.advance(poll.latest, now)
+
+    async def _check_newest(self, subscriptions: Sequence[Subscription]) -> bool:
+        """Check the newest id of the log. If the log was reset, restart everything, and return True."""
+        newest = await self._maas.newest_event_id()
+        now, cursor = anyio.current_time(), self._cursor
+        cursor.confirm(now)
+        if newest >= max([cursor.newest, *(each.floor for each in subscriptions)]):
+            return False
+        cursor.restart(newest, now)
+        for each in subscriptions:
+            each.restart(newest)
+        if self.tail is not None:
+            self.tail.stop()
+        return True
 
 
 def _by_name(subscriptions: Sequence[Subscription]) -> dict[SystemId, list[Subscription]]:

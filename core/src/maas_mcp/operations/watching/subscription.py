@@ -13,8 +13,6 @@ from maas_mcp.operations.judging.evidence import Needs, Observation
 from maas_mcp.operations.judging.timeline import is_end_event, leaves
 from maas_mcp.operations.watching.cadence import Cadence
 
-KEPT_IDS: Final = 500
-"""How many ids back a machine's newest event is still read again. Its absence shows that the machine was deleted."""
 ABSENCES_READ_AT_ONCE: Final = 2
 """Number of absences after which a missing machine is no longer read again at once."""
 
@@ -122,13 +120,13 @@ class Subscription:
         self._notify()
         return True
 
-    def read_up_to(self, floor: int, *, again: bool = False) -> None:
+    def read_up_to(self, floor: int, *, again: int = 0) -> None:
         """Record that all events up to ``floor`` have appeared.
 
-        The machine is read now if the first poll did not show its status. ``again`` requests its newest event again
-        each time, unless that is too far back.
+        The machine is read now if the first poll did not show its status. Its newest event is requested again each
+        time, unless it is ``again`` ids back.
         """
-        if again and floor - KEPT_IDS < self._newest <= floor:
+        if floor - again < self._newest <= floor:
             floor = self._newest - 1
         self.floor = max(self.floor, floor)
         self._seen = {seen for seen in self._seen if seen > self.floor}
