@@ -143,7 +143,7 @@ class GetEvents(Tool[EventFilter, EventPage]):
     read_only = True
 
     async def run(self, ctx: ToolContext, args: EventFilter) -> EventPage:
-        """Send one request for the machine, and at most 25 for events."""
+        """Send at most 25 requests for events; for the machine usually none."""
         query = digest({"events": args.model_dump(mode="json", exclude={"limit", "cursor"})})
         last = open_cursor(ctx, args.cursor, query)
         ids = [] if args.machine is None else [(await resolve_machine(ctx, args.machine)).system_id]

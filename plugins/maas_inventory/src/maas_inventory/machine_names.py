@@ -1,42 +1,38 @@
-"""Finds the one machine that a caller means: by its system id, hostname, FQDN or MAC address."""
+"""Finds the one machine that a caller means: by its system id, hostname, FQDN, MAC or IP address."""
 
-import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from maas_mcp.api import Listing, MaasNotFoundError, Machine, ToolContext, quoted
+from maas_inventory.lifespan import InventorySettings
+from maas_mcp.api import InvalidArgumentsError, MaasNotFoundError, ToolContext, quoted
 
-SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
-_MAC: Final = re.compile(r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", re.IGNORECASE)
+if TYPE_CHECKING:  # they import msgspec, which no call needs before the first question about machines
+    from maas_inventory.informer.informer import Informer
+    from maas_inventory.informer.rows import Row
+
+MAX_NAMED: Final = 5
+"""Machines of the same name that a message names."""
 
 
-async def resolve_machine(ctx: ToolContext, name: str) -> Machine:
-    """Return the machine with this system id, hostname, FQDN or MAC address.
+async def resolve_machine(ctx: "ToolContext[InventorySettings, Informer]", name: str) -> "Row":
+    """Return the machine with this system id, hostname, FQDN, MAC or IP address.
 
     Raises:
         MaasNotFoundError: There is none, or the user may not see it.
+        InvalidArgumentsError: There are several.
     """
-    found = await find_machines(ctx, name)
-    if found:
-        return found[0]
-    odd = f" MAAS lists one that cannot be read: {found.left_out[0]}." if found.left_out else ""
+    answer = await ctx.state.resolve(name, progress=ctx.progress)
+    if len(answer.rows) == 1:
+        return answer.rows[0]
+    if answer.rows:
+        found = ", ".join(f"{quoted(row.fqdn)} ({row.system_id})" for row in answer.rows[:MAX_NAMED])
+        raise InvalidArgumentsError(
+            f"{len(answer.rows)} machines are called {quoted(name)}: {found}.",
+            hint="Pass the system id or the FQDN of one.",
+        )
+    odd = f" MAAS lists one that cannot be read: {answer.left_out[0]}." if answer.left_out else ""
+    far = "" if answer.complete else f" So far, {answer.known:,} machines are known: repeat the call later."
     raise MaasNotFoundError(
-        f"There is no machine with the system id, hostname, FQDN or MAC address {quoted(name)}, or this user may not "
-        f"see it.{odd}",
+        f"There is no machine with the system id, hostname, FQDN, MAC or IP address {quoted(name)}, or this user may "
+        f"not see it.{odd}{far}",
         hint="List the machines to find it.",
     )
-
-
-async def find_machines(ctx: ToolContext, name: str) -> Listing[Machine]:
-    """Return the machines with this system id, hostname, FQDN or MAC address, from at most three requests."""
-    text = name.strip().rstrip(".")
-    if mac := _MAC.fullmatch(text):
-        return await ctx.maas.machine_listing(mac_address=mac[0].replace("-", ":").lower())
-    if SYSTEM_ID.fullmatch(text):
-        found = await ctx.maas.machine_listing(id=text)
-        if found.total:
-            return found
-    label = text.partition(".")[0]
-    # MAAS compares hostnames exactly, and keeps the case in which they were written.
-    found = await ctx.maas.machine_listing(hostname=list(dict.fromkeys([label, label.lower()])))
-    wanted = {each.lower() for each in (text, label)} if "." not in text else {text.lower()}
-    return Listing((each for each in found if {each.hostname.lower(), each.fqdn.lower()} & wanted), found.left_out)

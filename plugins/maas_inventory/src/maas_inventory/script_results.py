@@ -131,7 +131,7 @@ class GetScriptResults(Tool[ResultFilter, ResultPage]):
     read_only = True
 
     async def run(self, ctx: ToolContext, args: ResultFilter) -> ResultPage:
-        """Send at most three requests for the machine, and for each kind one, and a second one for output."""
+        """Send one request for each kind, and a second one for output; for the machine usually none."""
         machine = await resolve_machine(ctx, args.machine)
         query = digest({"results": args.model_dump(mode="json", exclude={"limit", "cursor"})})
         last = open_cursor(ctx, args.cursor, query)
@@ -219,7 +219,7 @@ def _tail(args: ResultFilter, output: str | None) -> str | None:
         return None
     end = output.encode()[-(args.tail_bytes or MAX_TAIL) :].decode("utf-8", "ignore")
     lines = end.splitlines()[-args.tail_lines :] if args.tail_lines else end.splitlines()
-    return "\n".join(lines)
+    return "\n".join(lines) or None
 
 
 def _row(place: Place, output: str | None) -> ScriptRow:

@@ -7,7 +7,7 @@ from maas_mcp.operations.cursors import Cursors
 from maas_mcp.operations.declaring.plugin_services import PluginServices
 from maas_mcp.operations.progress import Progress
 from maas_mcp.operations.signing import Signer
-from tests.unit.plugins.maas_inventory.informer.bench import Bench
+from tests.inventory import Bench
 
 
 async def _discard(_progress: Progress) -> None: ...

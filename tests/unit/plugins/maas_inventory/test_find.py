@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-import anyio
 import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from maas_inventory.search.tool import Find, Found
 from maas_mcp.api import MaasPermissionError
@@ -17,8 +17,6 @@ from maas_mcp.testing import MaasRegion
 from tests.house import client_of
 from tests.odd import answering, json_values, spoilt
 from tests.pages import check_page
-from tests.unit.plugins.maas_inventory.calling import call
-from tests.unit.plugins.maas_inventory.informer.bench import opened
 from tests.unit.plugins.maas_inventory.samples import fill, many
 
 
@@ -94,7 +92,7 @@ def test_an_address_shows_its_user_its_machine_and_what_contains_it(region: Maas
     shown = {each.kind: each.hits[0].match for each in found.kinds}
 
     assert list(shown) == ["machine", "ip_address", "subnet"]
-    assert shown["machine"] == "node07.maas, Deployed, owner admin"
+    assert shown["machine"] == "node07.maas, Deployed, owner admin, ip_addresses 10.10.0.207"
     assert shown["ip_address"].endswith("hostname node07.maas, system_id ywtymp, interface eno1, user admin")
     assert shown["subnet"] == "cidr 10.10.0.0/24"
 
@@ -130,17 +128,43 @@ def test_nothing_is_found_with_a_hint(region: MaasRegion) -> None:
     assert found.hint is not None
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("text", ["node07", "10.10.0.207", "pxe"])
-async def test_a_search_costs_a_bounded_number_of_requests_and_reads_no_machines_again(text: str) -> None:
-    async with opened() as bench:
-        await bench.all()
-        await anyio.sleep(5)
-        before = bench.requests
-        await call(Find, bench, text=text)
+@pytest.mark.parametrize("text", ["node07", "10.10.0.207", "pxe", "52:54:00:11:22:33"])
+def test_once_all_machines_are_known_a_search_reads_only_the_lists_that_can_have_the_text(
+    region: MaasRegion, text: str
+) -> None:
+    async def search_twice() -> list[str]:
+        async with region.host() as host:
+            await host.call(Find, text=text)
+            before = len(region.requests)
+            await host.call(Find, text=text)
+            return [str(request.template) for request in region.requests[before:]]
 
-        assert bench.requests - before <= 16
-        assert not bench.reads(before)
+    sent = [path for path in trio.run(search_twice, clock=MockClock(autojump_threshold=0)) if path != "events/"]
+
+    assert len(sent) == len(set(sent)) <= 14
+    assert "machines/" not in sent
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "number"),
+    [("kvm-capable", "tag_names", 7), ("admin", "owner", 4), ("GPU in row 7", "description", 1)],
+)
+def test_machines_are_found_by_tag_owner_and_description(
+    region: MaasRegion, text: str, field: str, number: int
+) -> None:
+    region.machine("node03").description = "The GPU in row 7"
+    found = {each.kind: each for each in region.call(Find, text=text).kinds}
+
+    assert found["machine"].total == number
+    assert field in found["machine"].hits[0].match
+
+
+def test_machines_that_are_not_known_yet_are_not_silently_missing(region: MaasRegion) -> None:
+    region.hold(op="machines", before=60.0)
+    found = region.call(Find, text="pxe")
+
+    assert found.kinds[0].kind == "subnet"
+    assert found.unsearched == ["machines: only 0 are known so far; repeat the search later"]
 
 
 def test_a_kind_that_cannot_be_read_is_named_and_hides_no_other(region: MaasRegion) -> None:

@@ -18,9 +18,9 @@ from maas_mcp.api import InvalidArgumentsError, Machine, MachineStatus
 from maas_mcp.maas.reading import JSON
 from maas_mcp.testing import MaasRegion
 from maas_simulator import generated_region
+from tests.inventory import Bench, opened
 from tests.odd import json_values, spoilt, with_odd_machine
 from tests.unit.plugins.maas_inventory.calling import call
-from tests.unit.plugins.maas_inventory.informer.bench import Bench, opened
 
 pytestmark = pytest.mark.anyio
 

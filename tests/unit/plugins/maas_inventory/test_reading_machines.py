@@ -9,9 +9,9 @@ from maas_inventory.machines.reading import GetMachine
 from maas_inventory.machines.sections import SECTIONS
 from maas_mcp.api import MaasNotFoundError, MaasProtocolError
 from maas_mcp.maas.reading import JSON
+from tests.inventory import Bench, opened
 from tests.odd import spoilt, with_odd_machine
 from tests.unit.plugins.maas_inventory.calling import call
-from tests.unit.plugins.maas_inventory.informer.bench import Bench, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from maas_inventory.machines.changes import WhatChanged
+from tests.inventory import Bench, opened
 from tests.unit.plugins.maas_inventory.calling import call
-from tests.unit.plugins.maas_inventory.informer.bench import Bench, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -32,7 +32,7 @@ PATIENCE: Final = 40.0
 """Seconds that a query waits for the first list of machines."""
 MAX_READ: Final = 100
 """Machines that one request reads by id."""
-MAX_FAILURES: Final = 2
+MAX_FAILURES: Final = 3
 """Consecutive failed requests after which a query does not wait any longer."""
 _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{6}")
 _MAC: Final = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5,}")
@@ -216,11 +216,12 @@ async def _ask(session: "Session", wanted: Filter) -> Sequence["Row"]:
 async def _wait(session: "Session", wanted: Filter, progress: ProgressReporter | None) -> None:
     """Wait until all machines that may match are loaded."""
     with session.waiting(wanted):
+        before = session.failures
         while session.may_miss(wanted):
-            failure = session.failure
-            permanent = isinstance(failure, MaasMcpError) and not failure.retryable
-            if failure is not None and (permanent or session.failures >= MAX_FAILURES):
-                raise failure
+            failures, error = session.failures - before, session.failure
+            permanent = isinstance(error, MaasMcpError) and not error.retryable
+            if error is not None and (failures >= MAX_FAILURES or (failures and permanent)):
+                raise error
             if progress is not None:
                 progress.report(session.fraction, f"Read {len(session.snapshot.rows)} machines so far")
             await session.progressed.wait()

@@ -40,6 +40,9 @@ TOO_SLOW: Final = 20.0
 LONG_PATIENCE: Final = 900.0
 """Seconds to wait for a part that nothing divides: MAAS's own nginx waits as long (MAAS 3.7)."""
 LONGEST_BACKOFF: Final = 60.0
+"""Maximum seconds until a failed request is repeated."""
+WAITING_BACKOFF: Final = 2.0
+"""The same while a caller waits."""
 NO_MACHINE_LIMIT: Final = 300.0
 """Seconds for which a node with events is known to be no machine, such as a rack controller."""
 MAX_NO_MACHINES: Final = 1_000
@@ -72,8 +75,10 @@ class Session:
         """When the last events were requested, and when the last question ended."""
         self._users = 0
         self.failures = 0
-        """Consecutive failed requests."""
+        """All failed requests so far."""
         self.failure: Exception | None = None
+        """The error of the latest request; ``None`` if it succeeded."""
+        self._backoff = 1.0
         self.progressed = anyio.Event()
         """Set when a request has ended; then replaced."""
         self._waiting: dict[object, Filter] = {}
@@ -184,10 +189,21 @@ class Session:
             logger.info("A request of the informer of machines failed: %s", error)
             self.failures, self.failure = self.failures + 1, error
             self._announce()
-            await anyio.sleep(min(2.0 ** (self.failures - 1), LONGEST_BACKOFF))
+            await self._back_off()
         else:
-            self.failures, self.failure = 0, None
+            self._backoff, self.failure = 1.0, None
             self._announce()
+
+    async def _back_off(self) -> None:
+        """Wait after a failed request, but not long while a caller waits."""
+        failed, self._backoff = anyio.current_time(), min(self._backoff * 2.0, LONGEST_BACKOFF)
+        while True:
+            pause = min(self._backoff, WAITING_BACKOFF if self._waiting else math.inf)
+            self._wake = anyio.Event()
+            with anyio.CancelScope(deadline=failed + pause) as scope:
+                await self._wake.wait()
+            if scope.cancelled_caught:
+                return
 
     def _announce(self) -> None:
         progressed, self.progressed = self.progressed, anyio.Event()

@@ -1,13 +1,13 @@
 """The tool that shows one machine, by any of its names, with more of its details on request."""
 
-import ipaddress
+import re
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from maas_inventory.machine_names import SYSTEM_ID, resolve_machine
+from maas_inventory.lifespan import InventorySettings
+from maas_inventory.machine_names import resolve_machine
 from maas_inventory.machines.sections import SectionName, read_section
 from maas_mcp.api import (
     CarriesMachineText,
@@ -24,7 +24,9 @@ from maas_mcp.api import (
 if TYPE_CHECKING:
     from maas_inventory.informer.informer import Informer
 
-Context: TypeAlias = "ToolContext[Any, Informer]"
+Context: TypeAlias = "ToolContext[InventorySettings, Informer]"
+_SYSTEM_ID: Final = re.compile(r"[a-z0-9]{6}")
+"""MAAS's own ids. A hostname may look like one."""
 
 
 class MachineName(BaseModel):
@@ -91,12 +93,12 @@ class GetMachine(Tool[MachineName, MachineDetails]):
     async def run(self, ctx: Context, args: MachineName) -> MachineDetails:
         """Send one request for the machine, and more to find it by a name, and for events, scripts and operations."""
         system_id = args.system_id.strip()
-        if not SYSTEM_ID.fullmatch(system_id):
-            system_id = await _find(ctx, system_id)
+        if not _SYSTEM_ID.fullmatch(system_id):
+            system_id = (await resolve_machine(ctx, system_id)).system_id
         try:
             details, answer = await _read(ctx, system_id)
         except MaasNotFoundError:  # it may be a hostname that looks like a system id
-            details, answer = await _read(ctx, await _find(ctx, system_id))
+            details, answer = await _read(ctx, (await resolve_machine(ctx, system_id)).system_id)
         for name in dict.fromkeys(args.sections):
             details.sections[name] = await read_section(ctx, name, answer)
         return details
@@ -116,36 +118,6 @@ async def _read(ctx: Context, system_id: SystemId) -> tuple[MachineDetails, dict
     answer = await ctx.maas.get(f"machines/{system_id}/")
     machine = Machine.from_response(answer)
     return MachineDetails.model_validate(machine, from_attributes=True), answer
-
-
-async def _find(ctx: Context, name: str) -> SystemId:
-    """Return the system id of the machine with this name or address.
-
-    Raises:
-        MaasNotFoundError: No machine has it, or several have.
-    """
-    if not _is_address(name):
-        with suppress(MaasNotFoundError):
-            return (await resolve_machine(ctx, name)).system_id
-    # MAAS finds no machine by its IP address, or by a hostname in another case.
-    answer = await ctx.state.resolve(name, progress=ctx.progress)
-    if len(answer.rows) == 1:
-        return answer.rows[0].system_id
-    hint = "Call the tool again: the machines are still being read." if not answer.complete else "List the machines."
-    if answer.rows:
-        names = ", ".join(f"{row.system_id} ({quoted(row.fqdn)})" for row in answer.rows[:10])
-        raise MaasNotFoundError(f"Several machines are called {quoted(name)}: {names}.", hint="Pass a system_id.")
-    raise MaasNotFoundError(
-        f"No machine has the system id, hostname, FQDN, MAC or IP address {quoted(name)}, or this user may not see it.",
-        hint=hint,
-    )
-
-
-def _is_address(name: str) -> bool:
-    with suppress(ValueError):
-        ipaddress.ip_address(name)
-        return True
-    return False
 
 
 def _lines(name: str, section: dict[str, Any]) -> Sequence[str]:

@@ -32,7 +32,7 @@ class ObjectFilter(BaseModel):
     filters: dict[str, FilterValue] | None = Field(
         default=None, description="Fields of the items, such as `fabric`, `space` or `type`; globs."
     )
-    sort: str | None = Field(default=None, description="A field; with `-` in reverse.")
+    sort: str | None = Field(default=None, description="A field; a leading - reverses.")
     details: bool = Field(default=False, description="All fields of each object.")
     limit: Limit = 50
     cursor: str | None = Field(default=None, description="`next_cursor` of a page.")

@@ -1,88 +1,62 @@
-"""Finds machines for a search, in the informer's snapshot and, while that is not complete, by MAAS's own filters."""
+"""Finds machines for a search, among all machines as the informer knows them."""
 
-from contextlib import suppress
-from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+import anyio
 
 from maas_inventory.informer.filters import Filter
-from maas_inventory.machine_names import find_machines
-from maas_inventory.search.query import EXACT, IN_FIELD, IN_NAME, PREFIX, Match, Query
+from maas_inventory.lifespan import InventorySettings
+from maas_inventory.search.query import Match, Query
 from maas_mcp.api import ToolContext
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # they import msgspec, which no call needs before the first question about machines
     from maas_inventory.informer.informer import Informer
     from maas_inventory.informer.rows import Row
 
-PATIENCE: Final = 10.0
-"""Seconds that a search waits for the informer's first list."""
-TEXTS: Final = ("system_id", "hostname", "fqdn", "owner", "status_name", "zone", "pool", "architecture", "description")
-"""The fields whose texts are searched for words, besides the tags."""
+PATIENCE: Final = 3.0
+"""Seconds to wait for all machines, and then again for MAAS to find the one that is called so."""
+FIELDS: Final = (
+    *("hostname", "fqdn", "system_id", "owner", "tag_names", "ip_addresses", "mac_addresses", "description"),
+)
+"""The fields of machines in which a text is searched."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundMachine:
-    """A machine that matches."""
+class MachineSearch:
+    """The machines that match a text.
 
-    match: Match
-    system_id: str
-    hostname: str
-    fqdn: str
-    status_name: str
-    owner: str | None
+    Args:
+        ctx: The call.
+        query: The text.
+    """
 
+    def __init__(self, ctx: "ToolContext[InventorySettings, Informer]", query: Query) -> None:
+        self._ctx = ctx
+        self._query = query
+        self.unsearched = ""
+        """Why machines may be missing; empty if none are."""
 
-async def search_machines(ctx: ToolContext[Any, "Informer"], query: Query) -> tuple[list[FoundMachine], str | None]:
-    """Return the machines that match, and what was not searched, if anything."""
-    answer = await ctx.state.query(Filter(), progress=ctx.progress, patience=PATIENCE)
-    matches = ((_match(query, row), row) for row in answer.rows)
-    found = [
-        FoundMachine(match, row.system_id, row.hostname, row.fqdn, row.status_name, row.owner)
-        for match, row in matches
-        if match
-    ]
-    if answer.complete:
-        return found, None
-    known = {each.system_id for each in found}
-    if query.address is None and query.network is None and len(query.words) == 1:
-        named = await find_machines(ctx, query.text)
-        exact = Match(EXACT + 1, "hostname")
-        found += [
-            FoundMachine(exact, each.system_id, each.hostname, each.fqdn, each.status_name, each.owner)
-            for each in named
-            if each.system_id not in known
-        ]
-    return found, f"machines: only {answer.known:,} have been read so far. Search again for the others."
+    async def run(self) -> "list[tuple[Match, Row]]":
+        """Return the machines that match, from no request if the informer knows all machines.
 
+        Raises:
+            MaasError: MAAS cannot be read.
+        """
+        informer = self._ctx.state
+        answer = await informer.query(Filter(), progress=self._ctx.progress, patience=PATIENCE)
+        rows = {row.system_id: row for row in answer.rows}
+        if not answer.complete:
+            self.unsearched = f"only {answer.known:,} are known so far; repeat the search later"
+            if len(self._query.words) == 1 and self._query.network is None:
+                with anyio.move_on_after(PATIENCE):
+                    named = await informer.resolve(self._query.text)
+                    rows |= {row.system_id: row for row in named.rows}
+        elif answer.left_out:
+            self.unsearched = f"{len(answer.left_out):,} cannot be read, such as {answer.left_out[0].name}"
+        return list(self._matching(rows.values()))
 
-def _match(query: Query, row: "Row") -> Match | None:
-    if query.address is not None or query.network is not None:
-        score = EXACT + 1 if query.address is not None else IN_FIELD
-        return Match(score, "ip_addresses") if _has_address(query, row) else None
-    if query.mac is not None:
-        return Match(EXACT + 1, "mac_addresses") if query.mac in row.mac_addresses else None
-    return _match_words(query.words, row)
-
-
-def _match_words(words: list[str], row: "Row") -> Match | None:
-    wanted, name = " ".join(words), row.hostname.lower()
-    if wanted in (name, row.fqdn.lower(), row.system_id):
-        return Match(EXACT + 1, "hostname")
-    if name.startswith(wanted):
-        return Match(PREFIX, "hostname")
-    if all(word in name for word in words):
-        return Match(IN_NAME, "hostname")
-    texts = {field: str(getattr(row, field) or "").lower() for field in TEXTS}
-    texts["tag_names"] = " ".join(row.tag_names).lower()
-    # The words may be in several fields.
-    found = [next((field for field, text in texts.items() if word in text), None) for word in words]
-    return Match(IN_FIELD, found[-1]) if all(found) and found[-1] else None
-
-
-def _has_address(query: Query, row: "Row") -> bool:
-    for each in row.ip_addresses:
-        with suppress(ValueError):
-            address = ip_address(each)
-            if address == query.address or (query.network is not None and address in query.network):
-                return True
-    return False
+    def _matching(self, rows: "Iterable[Row]") -> "Iterator[tuple[Match, Row]]":
+        for row in rows:
+            values = {name: list(value) if isinstance(value := getattr(row, name), tuple) else value for name in FIELDS}
+            if match := self._query.match(values, "hostname", "system_id"):
+                yield match, row

@@ -1,12 +1,13 @@
 """The text of a search, and how well an object matches it: by its name, another field, or an address inside it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from maas_inventory.objects.row import JSON, ObjectRow
+from maas_inventory.objects.row import JSON, has_value
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -52,27 +53,32 @@ class Query:
         """The MAC address in MAAS's form, if the text is one."""
         return self.text.replace("-", ":").lower() if _MAC.fullmatch(self.text) else None
 
-    def match(self, row: ObjectRow) -> Match | None:
-        """Return how well an object matches, or ``None``."""
+    def match(self, values: Mapping[str, JSON], label: str, identity: str) -> Match | None:
+        """Return how well an object matches, or ``None``.
+
+        Args:
+            values: The values of its fields.
+            label: The field with its name.
+            identity: The field with its identity.
+        """
         if self.address is not None:
-            return _match_address(row, self.address)
-        values = {row.identity: str(row.key).lower(), row.label: row.display_name.lower()}
-        values = {**{name: _text(value) for name, value in row.shown().items()}, **values}
-        scores = [Match(self._score(row, name, value), name) for name, value in values.items()]
-        best = max(scores, key=lambda match: match.score)
-        if best.score:
+            return _match_address(values, self.address)
+        texts = {name: _text(value) for name, value in values.items() if has_value(value)}
+        scores = [Match(self._score(text, name, label, identity), name) for name, text in texts.items()]
+        best = max(scores, key=lambda match: match.score, default=None)
+        if best is None or best.score:
             return best
         # The words may be in several fields.
-        spread = all(any(word in value for value in values.values()) for word in self.words)
-        return Match(IN_FIELD, next(iter(values))) if spread else None
+        spread = self.mac is None and all(any(word in text for text in texts.values()) for word in self.words)
+        return Match(IN_FIELD, label) if spread else None
 
-    def _score(self, row: ObjectRow, field: str, value: str) -> int:
-        wanted, is_name = self.mac or " ".join(self.words), field == row.label
-        if value == wanted:
-            return EXACT if is_name or field == row.identity else EXACT - 1
-        if self.mac is None and is_name and value.startswith(wanted):
+    def _score(self, text: str, field: str, label: str, identity: str) -> int:
+        wanted, is_name = self.mac or " ".join(self.words), field == label
+        if text == wanted:
+            return EXACT if field in (label, identity) else EXACT - 1
+        if self.mac is None and is_name and text.startswith(wanted):
             return PREFIX
-        found = wanted in value if self.mac else all(word in value for word in self.words)
+        found = wanted in text if self.mac else all(word in text for word in self.words)
         return 0 if not found else IN_NAME if is_name else IN_FIELD
 
 
@@ -80,18 +86,17 @@ def _text(value: JSON) -> str:
     return " ".join(map(str, value)).lower() if isinstance(value, list) else str(value).lower()
 
 
-def _match_address(row: ObjectRow, address: Address) -> Match | None:
+def _match_address(values: Mapping[str, JSON], address: Address) -> Match | None:
     """Match objects that have an address, or a network or range that contains it. A small network matches better."""
-    start, end = (_read_address(getattr(row, name, None)) for name in ("start_ip", "end_ip"))
+    start, end = (_read_address(values.get(name)) for name in ("start_ip", "end_ip"))
     if start and end and start.version == end.version == address.version and int(start) <= int(address) <= int(end):
         return Match(IN_NAME, "range")
-    for name, value in row.shown().items():
-        for each in value if isinstance(value, list) else [value]:
-            if _read_address(each) == address:
-                return Match(EXACT, name)
-            network = _read_network(each) if isinstance(each, str) and "/" in each else None
-            if network is not None and address in network and name == "cidr":
-                return Match(PREFIX - network.max_prefixlen + network.prefixlen, name)
+    for name, value in values.items():
+        if any(_read_address(each) == address for each in (value if isinstance(value, list) else [value])):
+            return Match(EXACT, name)
+    network = _read_network(values.get("cidr"))
+    if network is not None and address in network:
+        return Match(PREFIX - network.max_prefixlen + network.prefixlen, "cidr")
     return None
 
 
@@ -102,8 +107,8 @@ def _read_address(text: JSON) -> Address | None:
         return None
 
 
-def _read_network(text: str) -> Network | None:
+def _read_network(text: JSON) -> Network | None:
     try:
-        return ip_network(text.strip(), strict=False)
+        return ip_network(text.strip(), strict=False) if isinstance(text, str) else None
     except ValueError:
         return None

@@ -9,12 +9,11 @@ import anyio
 
 from maas_inventory.objects.catalogue import KINDS
 from maas_inventory.objects.kind import Kind
-from maas_inventory.objects.networks import UsedAddress
 from maas_inventory.objects.reading import explained, objects_of
 from maas_inventory.objects.row import JSON, ObjectRow, shorten
-from maas_inventory.search.machines import FoundMachine, search_machines
+from maas_inventory.search.machines import MachineSearch
 from maas_inventory.search.query import Match, Query
-from maas_mcp.api import MaasError, Machine, ToolContext
+from maas_mcp.api import MaasError, ToolContext
 
 MACHINE: Final = "machine"
 NAMED: Final = (
@@ -30,8 +29,6 @@ AT_A_TIME: Final = 3
 """Requests at a time. MAAS serves four."""
 MAX_VALUE: Final = 100
 """Characters of a name or a value in a hit."""
-MACHINE_NODE: Final = 0
-"""MAAS's ``node_type`` of a machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +99,26 @@ class Search:
 
     def _search_rows(self, kind: Kind, rows: Iterable[ObjectRow]) -> None:
         for row in rows:
-            if match := self.query.match(row):
+            if match := self._match(row):
                 value = _brief(getattr(row, match.field, None))
                 why = f"{match.field} {value}" if value else match.field
                 self.found[kind.name].append(Finding(match, row.key, _brief(row.display_name), why))
 
-    async def _search_machines(self) -> None:
-        machines, unsearched = await search_machines(self.ctx, self.query)
-        for machine in machines:
-            self._add_machine(machine.match, machine)
-        if unsearched:
-            self.unsearched.append(unsearched)
+    def _match(self, row: ObjectRow) -> Match | None:
+        return self.query.match(
+            {**row.shown(), row.identity: row.key, row.label: row.display_name}, row.label, row.identity
+        )
 
-    def _add_machine(self, match: Match, machine: Machine | FoundMachine) -> None:
-        owner = f", owner {_brief(machine.owner)}" if machine.owner else ""
-        why = f"{_brief(machine.fqdn)}, {_brief(machine.status_name)}{owner}"
-        self.found[MACHINE].append(Finding(match, machine.system_id, _brief(machine.hostname), why))
+    async def _search_machines(self) -> None:
+        machines = MachineSearch(self.ctx, self.query)
+        for match, row in await machines.run():
+            facts = [row.fqdn, row.status_name, *([f"owner {row.owner}"] if row.owner else [])]
+            if match.field not in ("hostname", "fqdn", "owner"):
+                facts.append(f"{match.field} {_brief(_matching(getattr(row, match.field, None), self.query))}")
+            finding = Finding(_preferred(match), row.system_id, _brief(row.hostname), _brief(", ".join(facts)))
+            self.found[MACHINE].append(finding)
+        if machines.unsearched:
+            self.unsearched.append(f"machines: {machines.unsearched}")
 
     async def _search_addresses(self) -> None:
         """Find who uses an address, in the smallest subnet that contains it."""
@@ -127,16 +128,20 @@ class Search:
         kind = KINDS["ip_address"]
         objects = objects_of(kind, await self.ctx.maas.get_op(f"subnets/{subnet.key}/", "ip_addresses"))
         for row in objects.rows:
-            match = self.query.match(row)
-            if match is None or not isinstance(row, UsedAddress):
-                continue
-            facts = ", ".join(f"{name} {_brief(value)}" for name, value in row.shown().items() if name != "ip")
-            self.found[kind.name].append(Finding(match, row.key, row.ip, facts))
-            summary = objects.entries.get(row.key, {}).get("node_summary")
-            known = any(finding.key == row.system_id for finding in self.found[MACHINE])
-            if row.system_id and not known and isinstance(summary, dict) and summary.get("node_type") == MACHINE_NODE:
-                for machine in await self.ctx.maas.machines(id=row.system_id):
-                    self._add_machine(match, machine)
+            if match := self._match(row):
+                facts = ", ".join(f"{name} {_brief(value)}" for name, value in row.shown().items() if name != row.label)
+                self.found[kind.name].append(Finding(match, row.key, _brief(row.display_name), facts))
+
+
+def _preferred(match: Match) -> Match:
+    """A machine with this name or address comes before all else that matches as well."""
+    return match if match.field in ("owner", "tag_names", "description") else Match(match.score + 1, match.field)
+
+
+def _matching(value: JSON, query: Query) -> JSON:
+    """Return the items of a list that contain the text, or the whole value."""
+    items = [each for each in value if query.words[0] in str(each).lower()] if isinstance(value, tuple) else []
+    return items or (list(value) if isinstance(value, tuple) else value)
 
 
 def _brief(value: JSON) -> str:

@@ -61,7 +61,7 @@ class Find(Tool[SearchText, Found]):
     read_only = True
 
     async def run(self, ctx: ToolContext, args: SearchText) -> Found:
-        """Send at most three requests for machines, and one for each list that can have the text."""
+        """Send one request for each list that can have the text; for machines usually none, because they are known."""
         query = Query(args.text.strip())
         search = Search(ctx, query)
         await search.run()

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from maas_inventory.informer.filters import Filter
-from tests.unit.plugins.maas_inventory.informer.bench import ALL, opened
+from tests.inventory import ALL, opened
 
 pytestmark = pytest.mark.anyio
 
