@@ -1,4 +1,4 @@
-"""The tool that tells the caller who they are in MAAS, and what MAAS and the site allow them."""
+"""The tool that shows who the caller is in MAAS, and what MAAS and the site allow."""
 
 from typing import Final
 

@@ -72,7 +72,7 @@ def test_only_the_output_of_the_shown_scripts_is_requested(region: MaasRegion) -
 @pytest.mark.parametrize(
     ("tail", "expected"),
     [
-        ({"tail_bytes": 5}, "ine 9"),
+        ({"tail_bytes": 4}, "ne 9"),
         ({"tail_lines": 2}, "line 8\nline 9"),
         ({"tail_lines": 2, "tail_bytes": 8}, "8\nline 9"),
         ({"tail_lines": 200}, "\n".join(f"line {number}" for number in range(10))),

@@ -32,7 +32,7 @@ class ObjectRow(MaasModel):
     """A short form of one of MAAS's objects. A field without a value is not shown."""
 
     identity: ClassVar[str] = "id"
-    """The field that tells the objects of the kind apart. Its field has no default."""
+    """The field whose value no two objects of the kind share. It has no default."""
     label: ClassVar[str] = "name"
     """The field with the name that people use."""
     sources: ClassVar[Mapping[str, Source]] = MappingProxyType({})

@@ -20,7 +20,7 @@ _MAX_DIGITS: Final = 18
 
 
 def matcher(pattern: str) -> Callable[[JSON], bool]:
-    """Return a function that tells whether a value matches a glob, in any case. A list matches if an item does."""
+    """Return a test whether a value matches a glob, in any case. A list matches if an item does."""
     matches = re.compile(translate(pattern.strip().lower())).fullmatch
 
     def test(value: JSON) -> bool:
