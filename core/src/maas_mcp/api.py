@@ -37,7 +37,7 @@ from maas_mcp.machine_text import CarriesMachineText, MachineOutput, MachineText
 from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.declaring.changes import change_machine, require_status
+from maas_mcp.operations.declaring.changes import change_machine, check_status, require_status
 from maas_mcp.operations.declaring.completion import Choice, Completion
 from maas_mcp.operations.declaring.content import Audio, File, Image, Part
 from maas_mcp.operations.declaring.effects import Effects
@@ -63,6 +63,7 @@ from maas_mcp.operations.declaring.questions import (
 )
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.resource import Resource, ResourceContent
+from maas_mcp.operations.declaring.single_change import Changed, SingleChange, change_once, planned_step
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.judging.assessment import Assessment, Milestone
 from maas_mcp.operations.judging.evidence import Baseline, Evidence, Needs, Observation
@@ -82,6 +83,7 @@ __all__ = [
     "CannotAskError",
     "CarriesMachineText",
     "ChangeKind",
+    "Changed",
     "Choice",
     "ClientFolder",
     "ClientFolders",
@@ -156,6 +158,7 @@ __all__ = [
     "ScriptSet",
     "ScriptSetName",
     "ScriptStatus",
+    "SingleChange",
     "StatusPolling",
     "SystemId",
     "Tool",
@@ -165,10 +168,13 @@ __all__ = [
     "Verdict",
     "another_owner",
     "change_machine",
+    "change_once",
     "check_parameters",
     "check_same",
+    "check_status",
     "check_take_over",
     "hookimpl",
+    "planned_step",
     "quoted",
     "quoted_block",
     "require_status",
