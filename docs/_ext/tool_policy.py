@@ -23,7 +23,7 @@ from maas_mcp.server.tools import mcp_tool
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
 
-OWN_PLUGINS: Final = ("commission", "deploy", "inventory")
+OWN_PLUGINS: Final = ("commission", "configure", "deploy", "inventory")
 """The project's plugins. Other installed plugins are not documented."""
 ALL_ALLOWED: Final = {"mode": "open", "policy": Policy(modes={"open": Mode(destroy="allow")})}
 """A policy that asks nothing, because nobody answers here."""
