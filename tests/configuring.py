@@ -16,69 +16,87 @@ from maas_mcp.api import Tool
 from maas_simulator import SimulatedMachine, SimulatedRegion
 from maas_simulator.http.render import machine_json
 
-PASSWORD: Final = "correct-horse-battery"  # a secret of the tests
-MAC: Final = "52:54:00:ee:00:01"
+PASSWORD: Final = "correct-horse-battery"
 IPMI: Final = {"power_address": "10.20.0.77", "power_user": "maas", "power_pass": PASSWORD}
+
+Happened = Callable[[SimulatedRegion, SimulatedMachine], bool]
 
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """A call that changes MAAS, on a machine of the demo region if it names one."""
+    """A call that changes a Ready machine, or belongs to it: a new machine has its number in its name and address."""
 
     label: str
     tool: type[Tool[Any, Any]]
-    arguments: Mapping[str, Any]
+    arguments: Callable[[SimulatedRegion, SimulatedMachine], Mapping[str, Any]]
+    """The arguments besides ``system_id``."""
     method: str
     op: str | None
-    path: str
-    """The beginning of the path of the request that makes the change."""
-    happened: Callable[[SimulatedRegion], bool]
-    machine: str = ""
-    """The hostname; empty if the call names no machine, or several."""
+    template: str
+    """The beginning of the path of the request that makes the change, with ``{id}`` for the machine's system id."""
+    happened: Happened
+    names_machine: bool = True
+    """Whether the call has the argument ``system_id``."""
     is_stated: bool = True
     """Whether MAAS shows the change, so that a second call sends nothing."""
     proves: bool = True
     """Whether MAAS shows it after a lost answer."""
 
-    def arguments_for(self, region: SimulatedRegion) -> dict[str, Any]:
-        return {**({"system_id": region.machine(self.machine).system_id} if self.machine else {}), **self.arguments}
+    def arguments_for(self, region: SimulatedRegion, machine: SimulatedMachine) -> dict[str, Any]:
+        named = {"system_id": machine.system_id} if self.names_machine else {}
+        return {**named, **self.arguments(region, machine)}
 
-    def requests(self, region: SimulatedRegion) -> int:
+    def path(self, machine: SimulatedMachine) -> str:
+        return self.template.format(id=machine.system_id)
+
+    def requests(self, region: SimulatedRegion, machine: SimulatedMachine) -> int:
         """How often the region has received the request, whatever its effect."""
-        kind = (self.method, self.op)
         return len(
-            [each for each in list(region.requests) if (each.method, each.op) == kind and self.path in each.path]
+            [
+                each
+                for each in list(region.requests)
+                if (each.method, each.op) == (self.method, self.op) and f"/{self.path(machine)}" in each.path
+            ]
         )
 
     def __str__(self) -> str:
         return self.label
 
 
-def shown(region: SimulatedRegion, name: str) -> dict[str, Any]:
+def shown(region: SimulatedRegion, machine: SimulatedMachine) -> dict[str, Any]:
     """A machine as MAAS shows it."""
     with region.lock:
-        found: dict[str, Any] = machine_json(region, region.machine(name))
+        found: dict[str, Any] = machine_json(region, machine)
         return found
 
 
-def interfaces(region: SimulatedRegion, name: str) -> dict[str, Any]:
+def interfaces(region: SimulatedRegion, machine: SimulatedMachine) -> dict[str, Any]:
     """The interfaces of a machine by name, as MAAS shows them."""
-    return {each["name"]: each for each in shown(region, name)["interface_set"]}
+    return {each["name"]: each for each in shown(region, machine)["interface_set"]}
 
 
-def links(region: SimulatedRegion, name: str) -> list[tuple[str, str | None]]:
+def links(region: SimulatedRegion, machine: SimulatedMachine) -> list[tuple[str, str | None]]:
     """The links of a machine's only interface: mode and address."""
-    return [(each["mode"], each.get("ip_address")) for each in interfaces(region, name)["eno1"]["links"]]
+    return [(each["mode"], each.get("ip_address")) for each in interfaces(region, machine)["eno1"]["links"]]
 
 
-def added(region: SimulatedRegion) -> list[SimulatedMachine]:
-    """The machines with the new MAC address."""
+def new_mac(machine: SimulatedMachine) -> str:
+    """The address of the machine that is added for this one."""
+    return f"52:54:00:ee:00:{machine.number:02x}"
+
+
+def added(region: SimulatedRegion, machine: SimulatedMachine) -> list[str]:
+    """The hostnames of the machines with the new address."""
     with region.lock:
-        return [each for each in region.machines.values() if MAC in each.mac_addresses]
+        return [each.hostname for each in region.machines.values() if new_mac(machine) in each.mac_addresses]
 
 
-def _bond(region: SimulatedRegion) -> bool:
-    nic = interfaces(region, "node01").get("bond0")
+def _power_pass(machine: SimulatedMachine) -> object:
+    return (machine.power_parameters or {}).get("power_pass")
+
+
+def _is_bond(region: SimulatedRegion, machine: SimulatedMachine) -> bool:
+    nic = interfaces(region, machine).get("bond0")
     return nic is not None and (nic["type"], nic["parents"], nic["params"]["bond_mode"]) == (
         "bond",
         ["eno1"],
@@ -86,127 +104,129 @@ def _bond(region: SimulatedRegion) -> bool:
     )
 
 
+_INTERFACES: Final = "nodes/{id}/interfaces/"
+_MACHINE: Final = "machines/{id}/"
 CHANGES: Final = (
     Change(
         "update",
         Update,
-        {"zone": "az2", "pool": "storage", "description": "rack 4"},
-        *("PUT", None, "machines/7xneda/"),
-        lambda region: [region.machine("node01").zone, region.machine("node01").description] == ["az2", "rack 4"],
-        "node01",
+        lambda *_: {"zone": "az2", "description": "rack 4"},
+        *("PUT", None, _MACHINE),
+        lambda _, machine: (machine.zone, machine.description) == ("az2", "rack 4"),
     ),
     Change(
         "tag",
         Tag,
-        {"tag": "gpu", "add": ["7xneda", "ndn36c"], "remove": ["fyc3ff"]},
+        lambda _, machine: {"tag": "gpu", "add": [machine.system_id]},
         *("POST", "update_nodes", "tags/gpu/"),
-        lambda region: ["gpu" in region.machine(f"node0{n}").tag_names for n in (1, 2, 3)] == [True, False, True],
+        lambda _, machine: "gpu" in machine.tag_names,
+        names_machine=False,
     ),
     Change(
         "create a tag",
         Tag,
-        {"tag": "rack-4", "add": ["7xneda"], "create": True},
+        lambda _, machine: {"tag": f"rack-{machine.number}", "add": [machine.system_id], "create": True},
         *("POST", None, "tags/"),
-        lambda region: region.tables["Tag"].named("rack-4") is not None,
+        lambda region, machine: region.tables["Tag"].named(f"rack-{machine.number}") is not None,
+        names_machine=False,
     ),
     Change(
         "power type",
         SetPowerParameters,
-        {"power_type": "redfish", "power_parameters": IPMI},
-        *("PUT", None, "machines/7xneda/"),
-        lambda region: region.machine("node01").power_type == "redfish",
-        "node01",
+        lambda *_: {"power_type": "redfish", "power_parameters": IPMI},
+        *("PUT", None, _MACHINE),
+        lambda _, machine: machine.power_type == "redfish",
         is_stated=False,
     ),
     Change(
         "power parameters",
         SetPowerParameters,
-        {"power_type": "ipmi", "power_parameters": IPMI},
-        *("PUT", None, "machines/7xneda/"),
-        lambda region: (region.machine("node01").power_parameters or {}).get("power_pass") == PASSWORD,
-        "node01",
+        lambda *_: {"power_type": "ipmi", "power_parameters": IPMI},
+        *("PUT", None, _MACHINE),
+        lambda _, machine: _power_pass(machine) == PASSWORD,
         is_stated=False,
         proves=False,
     ),
     Change(
         "bond",
         CreateInterface,
-        {"type": "bond", "parents": ["eno1"], "name": "bond0", "bond_mode": "802.3ad", "mtu": 9000},
-        *("POST", "create_bond", "nodes/7xneda/interfaces/"),
-        _bond,
-        "node01",
+        lambda *_: {"type": "bond", "parents": ["eno1"], "name": "bond0", "bond_mode": "802.3ad", "mtu": 9000},
+        *("POST", "create_bond", _INTERFACES),
+        _is_bond,
     ),
     Change(
         "VLAN interface",
         CreateInterface,
-        {"type": "vlan", "parents": ["eno1"], "vid": 100},
-        *("POST", "create_vlan", "nodes/7xneda/interfaces/"),
-        lambda region: "eno1.100" in interfaces(region, "node01"),
-        "node01",
+        lambda *_: {"type": "vlan", "parents": ["eno1"], "vid": 100},
+        *("POST", "create_vlan", _INTERFACES),
+        lambda region, machine: "eno1.100" in interfaces(region, machine),
     ),
     Change(
         "bridge",
         CreateInterface,
-        {"type": "bridge", "parents": ["eno1"], "name": "br0"},
-        *("POST", "create_bridge", "nodes/7xneda/interfaces/"),
-        lambda region: "br0" in interfaces(region, "node01"),
-        "node01",
+        lambda *_: {"type": "bridge", "parents": ["eno1"], "name": "br0"},
+        *("POST", "create_bridge", _INTERFACES),
+        lambda region, machine: "br0" in interfaces(region, machine),
     ),
     Change(
         "delete interface",
         DeleteInterface,
-        {"interface": "eno1"},
-        *("DELETE", None, "nodes/7xneda/interfaces/"),
-        lambda region: not interfaces(region, "node01"),
-        "node01",
+        lambda *_: {"interface": "eno1"},
+        *("DELETE", None, _INTERFACES),
+        lambda region, machine: not interfaces(region, machine),
     ),
     Change(
         "link",
         LinkSubnet,
-        {"interface": "eno1", "mode": "static", "subnet": "10.10.0.0/24", "ip_address": "10.10.0.60"},
-        *("POST", "link_subnet", "nodes/7xneda/interfaces/"),
-        lambda region: ("static", "10.10.0.60") in links(region, "node01"),
-        "node01",
+        lambda _, machine: {
+            "interface": "eno1",
+            "mode": "static",
+            "subnet": "10.10.0.0/24",
+            "ip_address": f"10.10.0.{20 + machine.number}",
+        },
+        *("POST", "link_subnet", _INTERFACES),
+        lambda region, machine: ("static", f"10.10.0.{20 + machine.number}") in links(region, machine),
     ),
     Change(
         "unlink",
         UnlinkSubnet,
-        {"interface": "eno1", "link_id": 10},
-        *("POST", "unlink_subnet", "nodes/7xneda/interfaces/"),
-        lambda region: links(region, "node01") == [("link_up", None)],
-        "node01",
+        lambda region, machine: {
+            "interface": "eno1",
+            "link_id": interfaces(region, machine)["eno1"]["links"][0]["id"],
+        },
+        *("POST", "unlink_subnet", _INTERFACES),
+        lambda region, machine: links(region, machine) == [("link_up", None)],
     ),
     Change(
         "storage layout",
         SetStorageLayout,
-        {"storage_layout": "lvm"},
-        *("POST", "set_storage_layout", "machines/7xneda/"),
-        lambda region: bool(shown(region, "node01")["volume_groups"]),
-        "node01",
+        lambda *_: {"storage_layout": "lvm"},
+        *("POST", "set_storage_layout", _MACHINE),
+        lambda region, machine: bool(shown(region, machine)["volume_groups"]),
         is_stated=False,
     ),
     Change(
         "add",
         AddMachine,
-        {
-            "hostname": "new01",
-            "mac_addresses": [MAC],
+        lambda _, machine: {
+            "hostname": f"new{machine.number}",
+            "mac_addresses": [new_mac(machine)],
             "power_type": "ipmi",
             "power_parameters": IPMI,
             "zone": "az1",
             "commission": False,
         },
         *("POST", None, "machines/"),
-        lambda region: [each.hostname for each in added(region)] == ["new01"],
+        lambda region, machine: added(region, machine) == [f"new{machine.number}"],
+        names_machine=False,
     ),
     Change(
         "delete",
         DeleteMachine,
-        {},
-        *("DELETE", None, "machines/7xneda/"),
-        lambda region: "7xneda" not in region.machines,
-        "node01",
+        lambda *_: {},
+        *("DELETE", None, _MACHINE),
+        lambda region, machine: machine.system_id not in region.machines,
         is_stated=False,
     ),
 )
-"""Each tool that changes something, at least once, on the demo region."""
+"""Each tool that changes something, at least once."""

@@ -192,9 +192,9 @@ class ListInterfaces(Tool[MachineArguments, MachineNetwork]):
 
     def summary(self, result: MachineNetwork) -> str:
         """One line for each interface."""
-        return "\n".join(
-            [f"{result.hostname}: {len(result.interfaces)} interfaces"] + [each.line() for each in result.interfaces]
-        )
+        number = len(result.interfaces)
+        heading = f"{result.hostname}: {number} {'interface' if number == 1 else 'interfaces'}"
+        return "\n".join([heading, *(each.line() for each in result.interfaces)])
 
 
 def same_address(one: str, other: str) -> bool:

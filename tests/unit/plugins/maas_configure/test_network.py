@@ -34,7 +34,7 @@ async def test_the_interfaces_are_listed_with_their_links(house: House) -> None:
     assert (eno1.name, eno1.type, eno1.vid, eno1.fabric) == ("eno1", "physical", 0, "fabric-0")
     assert [(each.mode, each.subnet) for each in eno1.links] == [("auto", "10.10.0.0/24")]
     assert ListInterfaces().summary(result) == (
-        "node01: 1 interfaces\neno1: physical, VLAN 0 of fabric-0, auto 10.10.0.0/24 (link 10)"
+        "node01: 1 interface\neno1: physical, VLAN 0 of fabric-0, auto 10.10.0.0/24 (link 10)"
     )
 
 

@@ -15,7 +15,7 @@ async def test_a_plan_shows_the_requests_and_sends_none(change: Change) -> None:
     region = MaasRegion()
     async with region.host() as host:
         host.host.serve({change.tool.name: change.tool()})
-        plan = await Caller(host).plan(change.tool.name, **change.arguments_for(region))
+        plan = await Caller(host).plan(change.tool.name, **change.arguments_for(region, region.machine("node01")))
 
     kinds = [(each.method, each.op) for each in plan.requests]
     assert changes(region) == []
@@ -27,14 +27,15 @@ async def test_a_plan_shows_the_requests_and_sends_none(change: Change) -> None:
 
 async def test_the_planned_call_is_made_and_recorded_without_secrets(change: Change) -> None:
     region = MaasRegion()
+    node01 = region.machine("node01")
     async with region.host() as host:
         host.host.serve({change.tool.name: change.tool()})
-        user, arguments = Caller(host), change.arguments_for(region)
+        user, arguments = Caller(host), change.arguments_for(region, node01)
         plan = await user.plan(change.tool.name, **arguments)
         answer = await user.call(change.tool.name, plan_id=plan.plan_id, **arguments)
         lines = json.dumps(list(host.audit.lines), default=str)
 
-    assert change.happened(region)
-    assert change.requests(region) == 1
+    assert change.happened(region, node01)
+    assert change.requests(region, node01) == 1
     assert answer.result is not None
     assert PASSWORD not in lines + answer.result.model_dump_json()
