@@ -23,7 +23,7 @@ from maas_mcp.operations.progress import discard_progress
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.testing import MaasRegion
 
-PACKAGES = ("maas_mcp.", "maas_deploy.", "maas_commission.", "maas_inventory.")
+PACKAGES = ("maas_mcp.", "maas_deploy.", "maas_commission.", "maas_configure.", "maas_inventory.")
 EXCLUDED = ("maas_mcp.maas.", "maas_mcp.testing", "maas_mcp.operations.cancellation", "maas_mcp.operations.watching")
 """Modules that are not part of the path: the client, and the watcher, which runs in its own task."""
 CHANGE = MaasClient._change.__code__  # noqa: SLF001 - every change goes through it

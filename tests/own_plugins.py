@@ -1,3 +1,3 @@
 """The names of the project's own plugins. Tests ignore other plugins in their environment."""
 
-OWN_PLUGINS = ("commission", "deploy", "inventory")
+OWN_PLUGINS = ("commission", "configure", "deploy", "inventory")

@@ -23,7 +23,7 @@ from maas_mcp.server.tools import mcp_tool
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
 
-OWN_PLUGINS: Final = ("commission", "deploy", "inventory")
+OWN_PLUGINS: Final = ("commission", "configure", "deploy", "inventory")
 """The project's plugins. Other installed plugins are not documented."""
 ALL_ALLOWED: Final = {"mode": "open", "policy": Policy(modes={"open": Mode(destroy="allow")})}
 """A policy that asks nothing, because nobody answers here."""
@@ -75,6 +75,9 @@ ROWS: Final = (
     Row(Step("maas_test_machine", "node01")),
     Row(Step("maas_allocate_machine")),
     Row(Step("maas_abort_machine", "node01"), [DEPLOYING]),
+    Row(Step("maas_update_machine", "node01", {"zone": "az1"})),
+    Row(Step("maas_tag_machines", arguments={"tag": "gpu", "add": ["7xneda"]})),
+    Row(Step("maas_tag_machines", arguments={"tag": "rack-4", "add": ["7xneda"], "create": True}), variant="`create`"),
     Row(Step("maas_enter_rescue_mode", "node07")),
     Row(Step("maas_exit_rescue_mode", "node07"), [Step("maas_enter_rescue_mode", "node07")]),
     Row(Step("maas_mark_broken", "node06", {"comment": "A fan fails."})),
@@ -83,6 +86,15 @@ ROWS: Final = (
         Step("maas_override_failed_testing", "node01"),
         [FAILING_TEST],
     ),
+    Row(Step("maas_add_machine", arguments={"mac_addresses": ["52:54:00:ee:00:01"], "power_type": "manual"})),
+    Row(Step("maas_create_interface", "node01", {"type": "bond", "name": "bond0", "parents": ["eno1"]})),
+    Row(Step("maas_delete_interface", "node01", {"interface": "eno1"})),
+    Row(Step("maas_delete_machine", "node01")),
+    Row(Step("maas_link_subnet", "node01", {"interface": "eno1", "mode": "static", "subnet": "pxe"})),
+    Row(Step("maas_list_interfaces", "node01")),
+    Row(Step("maas_set_power_parameters", "node01", {"power_type": "manual"})),
+    Row(Step("maas_set_storage_layout", "node01", {"storage_layout": "lvm"})),
+    Row(Step("maas_unlink_subnet", "node01", {"interface": "eno1", "link_id": 10})),
     Row(Step("maas_lock_machine", "node07")),
     Row(Step("maas_unlock_machine", "node08")),
     Row(Step("maas_import_images")),

@@ -35,6 +35,7 @@ NOT_RUN_COUNTS = {
     "docs/how-to/serve-over-http.md": 4,
     "docs/how-to/run-for-a-team.md": 2,
     "docs/how-to/change-the-secret.md": 1,
+    "docs/how-to/configure-machines.md": 1,
     "docs/how-to/connect.md": 5,
     "docs/how-to/credentials.md": 5,
     "docs/how-to/find-out-why.md": 1,

@@ -31,8 +31,8 @@ def test_a_call_sends_a_change_exactly_if_its_effects_say_so(index: int) -> None
 @pytest.mark.parametrize("index", range(len(ROWS)), ids=[f"{row.call.tool} {row.variant}".strip() for row in ROWS])
 def test_a_tool_is_marked_for_administrators_if_maas_allows_its_request_only_to_them(index: int) -> None:
     needed = any(
-        path.rpartition("op=")[2] in ADMIN_ONLY or path == "boot-resources/?op=import"
-        for _, path in observe(index).requests
+        (path.rpartition("?op=")[2] if "?op=" in path else method) in ADMIN_ONLY or path == "boot-resources/?op=import"
+        for method, path in observe(index).requests
     )
 
     assert TOOLS[ROWS[index].call.tool].admin_only is needed

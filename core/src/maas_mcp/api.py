@@ -42,7 +42,7 @@ from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.cursors import Cursors
 from maas_mcp.operations.declaring.access import Access
-from maas_mcp.operations.declaring.changes import change_machine, require_status
+from maas_mcp.operations.declaring.changes import change_machine, check_status, require_status
 from maas_mcp.operations.declaring.completion import Choice, Completion
 from maas_mcp.operations.declaring.content import Audio, File, Image, Part
 from maas_mcp.operations.declaring.effects import Effects
@@ -69,6 +69,7 @@ from maas_mcp.operations.declaring.questions import (
 )
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.resource import Resource, ResourceContent
+from maas_mcp.operations.declaring.single_change import Changed, SingleChange, change_once, planned_step
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.event_news import EventNews, Events
 from maas_mcp.operations.judging.assessment import Assessment, Milestone
@@ -92,6 +93,7 @@ __all__ = [
     "CarriesMachineText",
     "ChangeKind",
     "ChangeRequest",
+    "Changed",
     "Choice",
     "ClientFolder",
     "ClientFolders",
@@ -170,6 +172,7 @@ __all__ = [
     "ScriptSet",
     "ScriptSetName",
     "ScriptStatus",
+    "SingleChange",
     "StatusPolling",
     "SystemId",
     "Tool",
@@ -179,11 +182,14 @@ __all__ = [
     "Verdict",
     "another_owner",
     "change_machine",
+    "change_once",
     "check_parameters",
     "check_same",
+    "check_status",
     "check_take_over",
     "fit_page",
     "hookimpl",
+    "planned_step",
     "quoted",
     "quoted_block",
     "require_status",

@@ -6,7 +6,7 @@ from maas_mcp.server.stdio import serve
 from maas_mcp.server.wire import take_wire
 from maas_mcp.settings import Settings
 
-SHORT_TIMING = Timing(start_grace=2.0, outage_pause=1.0, allocation_uncertain=2.0)
+SHORT_TIMING = Timing(start_grace=2.0, outage_pause=1.0, allocation_uncertain=2.0, settling=1.0, between_reads=0.2)
 
 if __name__ == "__main__":
     wire = take_wire()

@@ -53,6 +53,8 @@ _NO_MACHINE_PREFIXES: Final = ("No Machine ", "No Node ")
 """The start of MAAS's message for an unknown system id."""
 _NOT_FOUND: Final = re.compile(r"No \w+ matches the given query\.")
 """The 404 message of MAAS 3.3 to 3.7. Other messages, such as ``404 page not found``, are from proxies."""
+_TAKEN_ADDRESS: Final = "IP address is already in use."
+"""MAAS's 404 for a state conflict (MAAS 3.7, ``op=link_subnet``)."""
 _REFUSAL_HINTS: Final[Mapping[str, str]] = {
     "Node must be configured to use a network": (
         "None of the machine's interfaces is linked to a subnet. Link one to a subnet in MAAS, or commission the "
@@ -269,6 +271,8 @@ def _not_found(request: Request, response: Response) -> MaasError:
             hint=_URL_HINT,
             maas_says=words,
         )
+    if words == _TAKEN_ADDRESS:
+        return _conflict(request, response)
     if not _NOT_FOUND.fullmatch(words):
         return MaasProtocolError(
             f"{request} returned a 404 that is not from MAAS: {quoted(words)}",

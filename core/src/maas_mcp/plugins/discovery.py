@@ -10,7 +10,9 @@ from stevedore.named import NamedExtensionManager
 
 from maas_mcp.hookspecs import PLUGIN_GROUP
 
-FIRST_PARTY: Final = frozenset({"maas-mcp-core", "maas-mcp-deploy", "maas-mcp-commission", "maas-mcp-inventory"})
+FIRST_PARTY: Final = frozenset(
+    {"maas-mcp-core", "maas-mcp-deploy", "maas-mcp-commission", "maas-mcp-configure", "maas-mcp-inventory"}
+)
 """The project's own distributions. Others must not use the names of their plugins and tools."""
 UNKNOWN: Final = "unknown"
 """The name or version of a distribution whose metadata has none."""

@@ -28,6 +28,11 @@ VERBS: Final[tuple[tuple[str, str], ...]] = (
     ("rescue", "rescue"),
     ("repair", "repaired"),
     ("abort", "abort"),
+    ("edit", "edit"),
+    ("tag", "tag"),
+    ("configure", "configure"),
+    ("add", "add"),
+    ("delete", "delete"),
 )
 """The changes that users ask for, each with a word by which the description of the tool for it begins."""
 WAIT: Final = "maas_wait_operation"

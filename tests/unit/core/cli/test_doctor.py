@@ -137,7 +137,7 @@ def test_an_unusable_certificate_of_the_server_is_a_failed_check(tmp_path: Path)
 
 
 def policy_report(capsys: pytest.CaptureFixture[str], user: User | None = None, **settings: Any) -> str:
-    for plugin in ("maas_commission", "maas_deploy", "maas_inventory"):
+    for plugin in ("maas_commission", "maas_configure", "maas_deploy", "maas_inventory"):
         pytest.importorskip(plugin)
     check_policy(
         Report(), Settings.model_construct(**settings), load_registry(allow=OWN_PLUGINS), [user] if user else []

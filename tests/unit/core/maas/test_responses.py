@@ -29,6 +29,7 @@ TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 JSON_KIND = "application/json; charset=utf-8"
 DEPLOY = Request("POST", "machines/7xneda/", "deploy")
+LINK = Request("POST", "nodes/7xneda/interfaces/10/", "link_subnet")
 READ = Request("GET", "machines/7xneda/")
 NGINX_502 = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx/1.22.1</body>\r\n</html>\r\n"
 
@@ -66,6 +67,7 @@ def failure(sent: Request, given: Response) -> MaasError:
         (DEPLOY, 403, HTML, "<html>Forbidden</html>", MaasProtocolError, False),
         (DEPLOY, 403, TEXT, "This method is reserved for admin users.", MaasPermissionError, True),
         (READ, 404, "text/plain", "No Machine matches the given query.", MaasNotFoundError, True),
+        (LINK, 404, TEXT, "IP address is already in use.", MaasConflictError, True),
         (READ, 404, TEXT, "Unknown API endpoint: /MAAS/api/2.0/nonesuch/.", MaasProtocolError, True),
         (READ, 404, HTML, "<html>404 Not Found</html>", MaasProtocolError, False),
         (READ, 404, TEXT, "404 page not found", MaasProtocolError, True),  # Traefik and Go servers

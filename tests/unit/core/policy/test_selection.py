@@ -13,7 +13,7 @@ from maas_mcp.policy.selection import ANNOTATIONS, RequestSelection, SiteSelecti
 from maas_mcp.server.loaded_tools import served_tools, toolsets_of
 from tests.own_plugins import OWN_PLUGINS
 
-for plugin in ("maas_commission", "maas_deploy", "maas_inventory"):
+for plugin in ("maas_commission", "maas_configure", "maas_deploy", "maas_inventory"):
     pytest.importorskip(plugin)
 
 REGISTRY = load_registry(allow=OWN_PLUGINS, strict=True)

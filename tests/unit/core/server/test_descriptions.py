@@ -27,12 +27,13 @@ from maas_mcp.server.instructions import VERBS, instructions_for
 from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings
+from tests.own_plugins import OWN_PLUGINS
 
-for plugin in ("maas_commission", "maas_deploy", "maas_inventory"):
+for plugin in ("maas_commission", "maas_configure", "maas_deploy", "maas_inventory"):
     pytest.importorskip(plugin)
 
 ROOT: Final = Path(__file__).parents[4]
-SERVED: Final = served_tools(load_registry(allow=("commission", "deploy", "inventory"), strict=True))
+SERVED: Final = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
 TOOLS: Final = {tool.name: mcp_tool(tool) for tool in SERVED.values()}
 MAAS_TERMS: Final[Mapping[str, frozenset[str]]] = {
     "architectures": frozenset({"amd64", "amd64/generic", "amd64/ga-24.04"}),
@@ -41,13 +42,15 @@ MAAS_TERMS: Final[Mapping[str, frozenset[str]]] = {
     "MAAS's syntax of constraints": frozenset(
         {"cidr:10.0.0.0/24", "space:NAME", "LABEL:GB(TAG,…),…", "root:50(ssd)", "LABEL:KEY=VALUE,…;…", "lan:space=dmz"}
     ),
+    "power types and parameters": frozenset({"ipmi", "redfish", "manual", "power_address", "power_user", "power_pass"}),
+    "interfaces, modes of bonds and disks": frozenset({"active-backup", "802.3ad", "sda"}),
     "scripts": frozenset({"fio", "badblocks-destructive", '["none"]'}),
     "status of a released machine that was deleted": frozenset({"Deleted"}),
 }
 """Allowed terms in backticks that are not names of ours: examples of values that MAAS accepts or shows."""
 NO_TOOLS: Final = {"maas_says", "maas_error", "maas_region", "maas_world", *Settings.model_fields}
 """Names that only look like tools: a field and a code of errors, fixtures of the pytest plugin, and settings."""
-PACKAGES: Final = re.compile(r"maas_(mcp|deploy|commission|inventory|simulator)\b|maas_mcp_\w+")
+PACKAGES: Final = re.compile(r"maas_(mcp|deploy|commission|configure|inventory|simulator)\b|maas_mcp_\w+")
 """Importable names and hooks."""
 
 SUGGESTED: Final = (exit_rescue_mode, mark_fixed, override_failed_testing, query_power_state, unlock)

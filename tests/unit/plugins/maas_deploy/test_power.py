@@ -62,7 +62,7 @@ async def test_a_power_off_waits_until_maas_shows_the_machine_as_off(house: Hous
 
     assert (await house.call(PowerOff, "node07", stop_mode="soft")).power_state == "off"
     assert 40 <= anyio.current_time() - start < 45
-    assert "Waiting for power_off of node07: power on" in house.messages
+    assert "Waiting for power_off of node07 (ywtymp): Deployed for admin, power on" in house.messages
 
 
 async def test_a_power_off_without_effect_fails_after_two_minutes(house: House) -> None:

@@ -1,30 +1,17 @@
-"""Changes that MAAS completes within one request: check first, send once, then verify by a read."""
+"""Checks and operations of short tools on a machine."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 
-import anyio
-
-from maas_mcp.errors import (
-    MaasConflictError,
-    MaasError,
-    MaasPermissionError,
-    MaasProtocolError,
-    OperationFailedError,
-    OperationRefusedError,
-    OperationTimedOutError,
-)
+from maas_mcp.errors import MaasError, OperationFailedError, OperationRefusedError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.forms import FormValue
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
-from maas_mcp.operations.declaring.permission import explain_refusal
+from maas_mcp.operations.declaring.single_change import SingleChange, change_once
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.judging.advice import about_lock, before_start
-from maas_mcp.operations.next_steps import read_machine
-from maas_mcp.operations.progress import format_duration
-from maas_mcp.operations.rechecks import check_same
-from maas_mcp.operations.wording import WAITING, named, state_of
+from maas_mcp.operations.wording import named, state_of
 
 
 async def require_status(
@@ -48,8 +35,19 @@ async def require_status(
         OperationRefusedError: The machine is locked or has another status. The hint says what to do.
     """
     machine = await ctx.maas.machine(system_id)
-    if unless is not None and unless(machine):
-        return machine
+    if unless is None or not unless(machine):
+        await check_status(ctx, machine, statuses, to=to)
+    return machine
+
+
+async def check_status(
+    ctx: ToolContext, machine: Machine, statuses: Collection[MachineStatus] | None = None, *, to: str
+) -> None:
+    """Check that a machine, as it was just read, can be changed. As :func:`require_status` otherwise.
+
+    Raises:
+        OperationRefusedError: The machine is locked or has another status. The hint says what to do.
+    """
     name = named(machine)
     if machine.locked:
         advice = about_lock(machine, await _caller(ctx, machine))
@@ -66,7 +64,6 @@ async def require_status(
             hint=advice.hint,
             next_steps=advice.next_steps,
         )
-    return machine
 
 
 async def _caller(ctx: ToolContext, machine: Machine) -> str | None:
@@ -113,100 +110,45 @@ async def change_machine(
         MaasPermissionError: MAAS does not allow it. The hint says why.
         MaasError: MAAS refused the request or failed. If MAAS may have acted anyway, the machine was read to find out.
     """
-    ctx.cancellation.raise_if_cancelled()
-    if changed(machine):
-        return machine
-    read_at = anyio.current_time()
-    async with ctx.maas.turn(op, lambda: ctx.progress.report(None, WAITING)) as maas:
-        if anyio.current_time() > read_at + ctx.timing.stale:
-            own = replace(ctx, maas=maas)
-            before, machine = machine, await (check(own) if check else maas.machine(machine.system_id))
-            if changed(machine):
-                return machine
-            check_same(before, machine)
-        ambiguous_error = await _post_once(maas, machine, op, form)
-    if ambiguous_error is not None and not ambiguous_error.may_have_acted:
-        return await _after_refusal(ctx, machine, changed, ambiguous_error)
-    return await _read_back(
-        ctx,
-        machine,
-        changed,
-        op=op,
-        within=ctx.timing.settling if within is None else within,
-        ambiguous_error=ambiguous_error,
-    )
+    change = _MachineOperation(before=machine, op=op, changed=changed, within=within, check=check, form=form)
+    return (await change_once(ctx, machine, change)).state
 
 
-async def _post_once(maas: MaasClient, machine: Machine, op: str, form: Mapping[str, FormValue]) -> MaasError | None:
-    """Send the request. Return the error if MAAS or a proxy responded with one, or ``None``.
+@dataclass(frozen=True, kw_only=True)
+class _MachineOperation(SingleChange[Machine]):
+    """A named operation on a machine: ``POST machines/{system_id}/?op=op``."""
 
-    Raises:
-        OperationFailedError: MAAS responded with ``null``: it cannot do this with the machine.
-    """
-    try:
-        answer = await maas.post_op(f"machines/{machine.system_id}/", op, **form)
-    except MaasError as error:
-        return error
-    if answer is None:
-        raise OperationFailedError(
-            f"MAAS cannot do {op} with {named(machine)} (power type: {machine.power_type or 'none'}). It did nothing.",
-            hint="Do it at the machine itself, or configure its power parameters in MAAS.",
-        )
-    return None
+    before: Machine
+    op: str
+    changed: Callable[[Machine], bool]
+    within: float | None
+    check: Callable[[ToolContext], Awaitable[Machine]] | None
+    form: Mapping[str, FormValue]
 
+    async def read(self, maas: MaasClient) -> Machine:
+        return await maas.machine(self.before.system_id)
 
-async def _read_back(
-    ctx: ToolContext,
-    machine: Machine,
-    changed: Callable[[Machine], bool],
-    *,
-    op: str,
-    within: float,
-    ambiguous_error: MaasError | None,
-) -> Machine:
-    """Read the machine until it shows the change.
+    async def check_again(self, ctx: ToolContext) -> Machine:
+        return await (self.check(ctx) if self.check else self.read(ctx.maas))
 
-    After an error of MAAS itself, the change shows in the first read or never.
+    async def send(self, maas: MaasClient) -> None:
+        """Post the operation.
 
-    Raises:
-        OperationTimedOutError: The change does not show.
-        MaasError: ``ambiguous_error``: MAAS may have acted, but nothing shows it.
-    """
-    limit = within if ambiguous_error is None else 0.0 if _is_maas_done(ambiguous_error) else ctx.timing.settling
-    until = anyio.current_time() + limit
-    while not changed(now := await ctx.maas.machine(machine.system_id)):
-        if anyio.current_time() >= until:
-            shown = f"{state_of(now)}, power {now.power_state}"
-            if ambiguous_error is not None:
-                hint = f"The request seems to have had no effect: {named(now)} is {shown}. {ambiguous_error.hint or ''}"
-                ambiguous_error.hint = hint.strip()
-                raise ambiguous_error
-            raise OperationTimedOutError(
-                f"MAAS accepted {op} for {named(now)}, but {format_duration(limit)} later it is still {shown}.",
-                next_steps=[read_machine(now.system_id, "Read the machine again before you try anything else")],
+        Raises:
+            OperationFailedError: MAAS responded with ``null``: it cannot do this with the machine.
+        """
+        if await maas.post_op(f"machines/{self.before.system_id}/", self.op, **self.form) is None:
+            raise OperationFailedError(
+                f"MAAS cannot do {self.op} with {self.target()} (power type: {self.before.power_type or 'none'}). It "
+                "did nothing.",
+                hint="Do it at the machine itself, or configure its power parameters in MAAS.",
             )
-        ctx.progress.report(None, f"Waiting for {op} of {machine.hostname}: power {now.power_state}")
-        await ctx.cancellation.sleep(ctx.timing.between_reads)
-    return now
 
+    def is_done(self, state: Machine) -> bool:
+        return self.changed(state)
 
-def _is_maas_done(ambiguous_error: MaasError) -> bool:
-    """Whether MAAS itself responded, so that any effect of the request shows in the next read."""
-    return ambiguous_error.answered and not isinstance(ambiguous_error, MaasProtocolError)
+    def target(self) -> str:
+        return named(self.before)
 
-
-async def _after_refusal(
-    ctx: ToolContext, machine: Machine, changed: Callable[[Machine], bool], error: MaasError
-) -> Machine:
-    """Return the machine if it shows the change by now.
-
-    Raises:
-        MaasError: ``error``, because it does not. A 403 says why.
-    """
-    if isinstance(error, MaasPermissionError):
-        await explain_refusal(ctx.maas, machine, error)
-    if isinstance(error, MaasConflictError):
-        now = await ctx.maas.machine(machine.system_id)
-        if changed(now):
-            return now
-    raise error
+    def shown(self, state: Machine) -> str:
+        return f"{state_of(state)}, power {state.power_state}"

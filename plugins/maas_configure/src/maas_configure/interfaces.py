@@ -1,0 +1,205 @@
+"""The network interfaces of a machine, as MAAS's JSON and as rows of results, and the tool that lists them."""
+
+from ipaddress import ip_address
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from maas_configure.machines import MachineArguments, label, read_machine
+from maas_mcp.api import (
+    MaasModel,
+    Machine,
+    MachineText,
+    OperationRefusedError,
+    SystemId,
+    Tool,
+    ToolContext,
+)
+from maas_mcp.api import MachineStatus as S
+
+CHANGEABLE: Final = frozenset({S.NEW, S.READY, S.ALLOCATED, S.FAILED_TESTING, S.BROKEN})
+"""The statuses in which MAAS 3.7 allows changes of the network. Its message leaves one out."""
+
+
+class Vlan(MaasModel):
+    """A VLAN of a fabric."""
+
+    id: int
+    vid: int = 0
+    """The tag; 0 for the untagged VLAN."""
+    fabric: MachineText = ""
+    fabric_id: int | None = None
+
+
+class Subnet(MaasModel):
+    """A subnet, as links and ``subnets/`` show it."""
+
+    id: int
+    cidr: str = ""
+    name: MachineText = ""
+
+
+class Link(MaasModel):
+    """An interface's link to a subnet, or only to a network (``link_up``)."""
+
+    id: int
+    mode: str = ""
+    subnet: Subnet | None = None
+    ip_address: str | None = None
+
+    def has_address(self, wanted: str) -> bool:
+        """Whether its address is the wanted one, in any notation."""
+        return same_address(self.ip_address or "", wanted)
+
+
+class Interface(MaasModel):
+    """A network interface."""
+
+    id: int
+    name: MachineText = ""
+    type: str = ""
+    mac_address: str | None = None
+    vlan: Vlan | None = None
+    parents: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    link_connected: bool | None = None
+    link_speed: int = 0
+    effective_mtu: int | None = None
+    params: Any = None
+
+    @property
+    def bond_mode(self) -> str | None:
+        """The mode of a bond. MAAS sends ``params`` as text if it is empty."""
+        return self.params.get("bond_mode") if isinstance(self.params, dict) else None
+
+
+class NetworkedMachine(Machine):
+    """A machine with its interfaces."""
+
+    interface_set: tuple[Interface, ...] = ()
+
+    def interface(self, name: str) -> Interface | None:
+        """The interface of this name, if there is one."""
+        return next((each for each in self.interface_set if each.name == name), None)
+
+    def may_have_interface(self, number: int) -> bool:
+        """Whether it has an interface with this id, or one that cannot be read."""
+        return "interface_set" in self.unreadable or any(each.id == number for each in self.interface_set)
+
+    def require_interface(self, name: str) -> Interface:
+        """The interface of this name.
+
+        Raises:
+            OperationRefusedError: The machine has none of this name. Nothing was sent.
+        """
+        found = self.interface(name)
+        if found is None:
+            known = ", ".join(str(each.name) for each in self.interface_set) or "none"
+            raise OperationRefusedError(
+                f"{label(self)} has no interface {name}. Expected one of: {known}. Nothing was sent to MAAS."
+            )
+        return found
+
+
+class LinkRow(BaseModel, defer_build=True):
+    """A link to a subnet."""
+
+    link_id: int
+    mode: str
+    subnet: str | None = Field(description="CIDR.")
+    ip_address: str | None
+
+
+class InterfaceRow(BaseModel, defer_build=True):
+    """An interface."""
+
+    name: MachineText
+    type: str
+    mac_address: str | None
+    vid: int | None = Field(description="VLAN tag, 0 for untagged; null if disconnected.")
+    fabric: MachineText | None
+    parents: list[str]
+    bond_mode: str | None
+    connected: bool | None
+    link_speed: int = Field(description="Mbit/s.")
+    mtu: int | None
+    links: list[LinkRow]
+
+    def line(self) -> str:
+        """The interface in one line."""
+        on = f" on {' and '.join(self.parents)}" if self.parents else ""
+        vlan = "disconnected" if self.vid is None else f"VLAN {self.vid} of {self.fabric}"
+        links = [
+            " ".join(filter(None, [each.mode, each.subnet, each.ip_address, f"(link {each.link_id})"]))
+            for each in self.links
+        ]
+        return f"{self.name}: {self.type}{on}, {vlan}, {', '.join(links) or 'no links'}"
+
+
+def row_of(interface: Interface) -> InterfaceRow:
+    """The row of an interface."""
+    vlan = interface.vlan
+    links = [
+        LinkRow(
+            link_id=each.id,
+            mode=each.mode,
+            subnet=None if each.subnet is None else each.subnet.cidr,
+            ip_address=each.ip_address,
+        )
+        for each in interface.links
+    ]
+    return InterfaceRow(
+        name=interface.name,
+        type=interface.type,
+        mac_address=interface.mac_address,
+        vid=None if vlan is None else vlan.vid,
+        fabric=None if vlan is None else vlan.fabric,
+        parents=list(interface.parents),
+        bond_mode=interface.bond_mode,
+        connected=interface.link_connected,
+        link_speed=interface.link_speed,
+        mtu=interface.effective_mtu,
+        links=links,
+    )
+
+
+class MachineNetwork(BaseModel, defer_build=True):
+    """A machine and its interfaces."""
+
+    system_id: SystemId
+    hostname: MachineText
+    status_name: str
+    interfaces: list[InterfaceRow]
+
+
+class ListInterfaces(Tool[MachineArguments, MachineNetwork]):
+    """List (show) a machine's network interfaces (NICs, bonds, VLANs, bridges) with their links to subnets."""
+
+    name = "maas_list_interfaces"
+    toolset = "network"
+    title = "List a machine's network interfaces"
+    read_only = True
+
+    async def run(self, ctx: ToolContext, args: MachineArguments) -> MachineNetwork:
+        """Send one ``GET machines/{system_id}/``."""
+        machine = await read_machine(ctx.maas, args.system_id, NetworkedMachine)
+        return MachineNetwork(
+            system_id=machine.system_id,
+            hostname=machine.hostname,
+            status_name=machine.status_name,
+            interfaces=[row_of(each) for each in machine.interface_set],
+        )
+
+    def summary(self, result: MachineNetwork) -> str:
+        """One line for each interface."""
+        number = len(result.interfaces)
+        heading = f"{result.hostname}: {number} {'interface' if number == 1 else 'interfaces'}"
+        return "\n".join([heading, *(each.line() for each in result.interfaces)])
+
+
+def same_address(one: str, other: str) -> bool:
+    """Whether two IP addresses are the same, in any notation."""
+    try:
+        return ip_address(one) == ip_address(other)
+    except ValueError:
+        return one == other

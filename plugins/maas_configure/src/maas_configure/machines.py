@@ -1,0 +1,109 @@
+"""Arguments, results and checks that several tools of this plugin share."""
+
+from collections.abc import Collection
+from typing import Annotated, Final, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from maas_mcp.api import (
+    MaasClient,
+    MaasProtocolError,
+    Machine,
+    MachineStatus,
+    MachineText,
+    OperationRefusedError,
+    SystemId,
+    ToolContext,
+    another_owner,
+    check_status,
+)
+
+
+def _without_domain(name: str) -> str:
+    if "." in name:
+        raise ValueError("a hostname without its domain is expected; the argument `domain` sets the domain")
+    return name
+
+
+SENT: Final = "False if MAAS already showed the change, so that nothing was sent."
+ANY_OWNER: Final = "Confirm that you may change another user's machine."
+
+Hostname = Annotated[str, AfterValidator(_without_domain)]
+"""A hostname. MAAS would read a name with dots as hostname and domain."""
+MachineT = TypeVar("MachineT", bound=Machine)
+
+
+class MachineArguments(BaseModel):
+    """A machine."""
+
+    system_id: SystemId
+
+
+class MachineState(BaseModel, defer_build=True):
+    """A machine after the change."""
+
+    system_id: SystemId
+    hostname: MachineText
+    status_name: str
+    owner: str | None
+    sent: bool = Field(default=True, description=SENT)
+
+    @classmethod
+    def of(cls, machine: Machine, *, sent: bool, **more: object) -> Self:
+        """The state of a machine that was read from MAAS, with further fields of the result."""
+        own = machine.model_dump(include=set(cls.model_fields) - more.keys())
+        return cls.model_validate({**own, **more, "sent": sent})
+
+    def line(self, what: str) -> str:
+        """One line for people. ``what`` is what the machine has or is now."""
+        if not self.sent:
+            return f"{self.hostname} already {what}; nothing was sent to MAAS."
+        return f"{self.hostname} now {what}."
+
+
+def label(machine: Machine) -> str:
+    """The machine's hostname and system id: ``node04 (b6f86m)``."""
+    return f"{machine.hostname} ({machine.system_id})"
+
+
+async def read_machine(maas: MaasClient, system_id: SystemId, model: type[MachineT]) -> MachineT:
+    """Read one machine with more fields than ``maas.machine`` reads.
+
+    Raises:
+        MaasProtocolError: The response describes another machine.
+    """
+    machine = model.from_response(await maas.get(f"machines/{system_id}/"))
+    if machine.system_id != system_id:
+        raise MaasProtocolError(f"MAAS returned another machine than the requested {system_id}.")
+    return machine
+
+
+async def check_changeable(
+    ctx: ToolContext,
+    machine: Machine,
+    statuses: Collection[MachineStatus] | None = None,
+    *,
+    to: str,
+    any_owner: bool | None = None,
+) -> None:
+    """Check that a machine, as it was just read, may be changed.
+
+    Args:
+        ctx: The tool's services.
+        machine: The machine.
+        statuses: The statuses in which MAAS allows it; ``None`` for all.
+        to: The change, for messages: ``be edited``.
+        any_owner: The tool's argument that confirms a change of another user's machine; ``None`` if it has none.
+
+    Raises:
+        OperationRefusedError: The machine is locked, has another status, or belongs to another user.
+    """
+    await check_status(ctx, machine, statuses, to=to)
+    if any_owner is True:
+        return
+    if owner := await another_owner(ctx.maas, machine):
+        confirm = "" if any_owner is None else " To change it anyway, call again with any_owner: true."
+        raise OperationRefusedError(
+            f"{label(machine)} belongs to {owner}, so it cannot {to}. Nothing was sent to MAAS.",
+            hint=f"Ask {owner} first.{confirm}",
+        )
