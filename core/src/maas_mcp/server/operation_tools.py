@@ -22,7 +22,7 @@ class OperationId(BaseModel):
 
 
 class GetOperation(Tool[OperationId, OperationReport]):
-    """Get (check, show) an operation's current state, with its result or error if it has ended. Returns at once."""
+    """Get (check, show) an operation's current state, with its result or error if it has finished. Returns at once."""
 
     name = "maas_get_operation"
     list_position = 41
@@ -75,7 +75,7 @@ class CancelArguments(BaseModel):
 
 
 class CancelOperation(Tool[CancelArguments, OperationReport]):
-    """Cancel an operation: end the calls that follow it, and with `abort` also abort (stop) it in MAAS.
+    """Cancel a running operation: end the calls that follow it, and with `abort` also abort (stop) it in MAAS.
 
     Without `abort`, MAAS continues. An abort powers the machine off: a deployment ends as Allocated, commissioning as
     New, an erase with half-erased disks.

@@ -72,7 +72,7 @@ class AllocatedMachine(BaseModel, defer_build=True):
 class Allocate(Tool[AllocateMachine, AllocatedMachine]):
     """Allocate (acquire, reserve) the smallest Ready machine that meets all constraints. Installs nothing.
 
-    maas_deploy_machine allocates a known machine by itself. Up to MAAS 3.7, MAAS may compose a virtual machine if none
+    maas_deploy_machine allocates a known machine by itself. MAAS before 3.8 may compose a virtual machine if none
     matches. Release machines that you do not use.
     """
 

@@ -49,7 +49,7 @@ class PowerOffMachine(MachineArguments):
 
 
 class PowerOn(Tool[MachineArguments, MachineState]):
-    """Power on (switch on, start) a machine, and wait up to 3 minutes until MAAS shows it as on.
+    """Power on (turn on, switch on, start) a machine or server, and wait up to 3 minutes until MAAS shows it as on.
 
     The machine must have an owner. Refused for Allocated machines and ephemeral deployments, because MAAS would deploy
     them, and if the BMC's answer is unclear.
@@ -82,7 +82,7 @@ class PowerOn(Tool[MachineArguments, MachineState]):
 
 
 class PowerOff(Tool[PowerOffMachine, MachineState]):
-    """Power off (shut down, stop) a machine, and wait up to 3 minutes until MAAS shows it as off.
+    """Power off (turn off, shut down, stop) a machine or server, and wait up to 3 minutes until MAAS shows it as off.
 
     Interrupts everything that runs on it. Refused during commissioning, testing, deploying and disk erasing: abort that
     instead.

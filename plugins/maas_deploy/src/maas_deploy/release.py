@@ -50,11 +50,11 @@ class ReleasedMachine(BaseModel, defer_build=True):
 
 
 class Release(Operation[ReleaseMachine, ReleasedMachine]):
-    """Release (return, free, wipe) a machine: power it off and end everything that runs on it. Takes seconds.
+    """Release (return, give back, free, wipe) a machine or server: power it off and end everything that runs on it.
 
-    An erase option destroys the data on the disks, in minutes to many hours. Otherwise they stay unchanged, unless the
-    region always erases. Aborting an erase leaves half-erased disks; a release cannot be aborted. MAAS deletes a
-    virtual machine that it composed. A free machine cannot be erased.
+    Takes seconds. An erase option destroys the data on the disks, in minutes to many hours. Otherwise they stay
+    unchanged, unless the region always erases. Aborting an erase leaves half-erased disks; a release cannot be aborted.
+    MAAS deletes a virtual machine that it composed. A free machine cannot be erased.
     """
 
     name = "maas_release_machine"

@@ -131,9 +131,9 @@ class Search:
 
 
 class GetEvents(Tool[EventFilter, EventPage]):
-    """Get (list, show, search) the event log: what happened to a machine, or to all machines, when and by whom.
+    """Get (list, show, search) the event log: what happened to a machine (node), when, and who did it.
 
-    Newest first.
+    Latest first, with errors and warnings.
     """
 
     name = "maas_get_events"

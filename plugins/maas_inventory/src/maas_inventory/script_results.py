@@ -119,9 +119,9 @@ class Place:
 
 
 class GetScriptResults(Tool[ResultFilter, ResultPage]):
-    """Get (show, read) why a machine failed: results and output (logs) of its scripts.
+    """Get (show, read) why a machine failed, or which test did: results and output (logs) of its scripts.
 
-    For commissioning, testing (hardware tests), installation (deployment) and release.
+    For commissioning, testing (disk, memory, CPU), installation (deployment) and release.
     """
 
     name = "maas_get_script_results"

@@ -59,9 +59,9 @@ class MachinePage(BaseModel, defer_build=True):
 
 
 class ListMachines(Tool[ListArguments, MachinePage]):
-    """List (find, search, count) machines, nodes, servers by status, owner, size, zone, pool, tags, addresses.
+    """List (find, search, count) machines: which nodes, servers, boxes are free (idle, Ready), broken or failed.
 
-    Free machines are Ready. `count_by` counts all matches, such as by status.
+    In a zone, pool or rack, owned by a user, by tag, CPUs, memory. `count_by`: how many does each user own?
     """
 
     name = "maas_list_machines"

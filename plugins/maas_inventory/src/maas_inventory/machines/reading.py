@@ -78,9 +78,9 @@ class MachineDetails(BaseModel, defer_build=True):
 
 
 class GetMachine(Tool[MachineName, MachineDetails]):
-    """Show (read, inspect) one machine (node, server): status, owner, hardware, operating system, addresses.
+    """Show (read, inspect) one machine or node with its details: status, IP, owner, hardware, OS.
 
-    By system_id, hostname, MAC or IP. `sections` adds interfaces, disks, scripts and more.
+    `sections` adds network, storage, boot, scripts and more.
     """
 
     name = "maas_get_machine"

@@ -50,10 +50,11 @@ class ObjectPage(BaseModel, defer_build=True):
 
 
 class ListObjects(Tool[ObjectFilter, ObjectPage]):
-    """List (show, find, count) all that is not a machine, such as subnets with their free IP addresses.
+    """List (show, find, count) what exists besides machines, such as subnets with their free IP addresses.
 
-    Also fabrics, VLANs, spaces, zones, resource pools, tags, OS images with versions, rack controllers and services, VM
-    hosts, DNS, devices, users, scripts. `details` shows free ranges. `ip_address` needs the filter `subnet`.
+    Also fabrics, VLANs, spaces, zones, resource pools, tags, Ubuntu and other images that can be deployed, rack
+    controllers and services, VM hosts, DNS domains, devices, users, scripts. `details` shows free ranges. `ip_address`
+    needs the filter `subnet`.
     """
 
     name = "maas_list_objects"
