@@ -3,18 +3,14 @@
 from collections.abc import Sequence
 
 from maas_inventory.images import list_images
-from maas_mcp.api import Choice, Completion, MaasModel, ToolContext
+from maas_inventory.objects.catalogue import KINDS
+from maas_inventory.objects.reading import read_objects
+from maas_mcp.api import Choice, Completion, ToolContext
 
 
-class Named(MaasModel):
-    """A zone, pool or tag."""
-
-    name: str
-
-
-async def read_names(ctx: ToolContext, path: str) -> list[str]:
-    """Read the names of a list of MAAS, sorted."""
-    return sorted(each.name for each in Named.list_from_response(await ctx.maas.get(path)))
+async def read_names(ctx: ToolContext, kind: str) -> list[str]:
+    """Read the names of all objects of a kind, sorted."""
+    return sorted(row.display_name for row in (await read_objects(ctx, KINDS[kind])).rows)
 
 
 class SystemIds(Completion):
@@ -46,7 +42,7 @@ class Zones(Completion):
 
     async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
         """Send one ``GET zones/``."""
-        return await read_names(ctx, "zones/")
+        return await read_names(ctx, "zone")
 
 
 class Pools(Completion):
@@ -56,7 +52,7 @@ class Pools(Completion):
 
     async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
         """Send one ``GET resourcepools/``."""
-        return await read_names(ctx, "resourcepools/")
+        return await read_names(ctx, "pool")
 
 
 class Tags(Completion):
@@ -66,7 +62,7 @@ class Tags(Completion):
 
     async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
         """Send one ``GET tags/``."""
-        return await read_names(ctx, "tags/")
+        return await read_names(ctx, "tag")
 
 
 COMPLETIONS = (SystemIds, Images, Zones, Pools, Tags)
