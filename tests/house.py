@@ -115,7 +115,7 @@ class House:
         """Return the operations that a survey of the machines finds, in another process if one is given."""
         engine = process or self.engine
         seen = await engine.survey(operations)
-        return [each.handle for each in engine.find_running(seen, operations, 10)]
+        return [each.handle for each in engine.find_running(seen, operations)]
 
     async def batches_under_way(
         self, *batches: BatchOperation[Any, Any], process: BatchEngine | None = None

@@ -161,7 +161,7 @@ def test_running_operations_are_listed_from_maas(server: Driver, region: Simulat
     assert {each["state"] for each in listed} == {"working"}
 
 
-def test_the_list_of_operations_names_the_hosts_and_says_if_there_are_more(
+def test_the_list_of_operations_names_the_hosts_and_says_that_it_is_complete(
     url: str, region: SimulatedRegion, state: str
 ) -> None:
     with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=state) as server:
@@ -170,7 +170,7 @@ def test_the_list_of_operations_names_the_hosts_and_says_if_there_are_more(
 
     (listed,) = content(result)["operations"]
     assert (listed["operation"], listed["hostname"]) == ("maas_deploy_machine", "node02")
-    assert content(result)["more"] is False
+    assert content(result)["next_cursor"] is None
     assert result["content"][0]["text"].startswith("maas_deploy_machine on node02 (maas_deploy_machine.")
 
 

@@ -1,14 +1,14 @@
 """Calls other tools from a call, and gets, waits for, cancels and lists operations by their signed ids."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 
 from maas_mcp.calls.answer_time import shorter_wait
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.next_steps import in_region
-from maas_mcp.calls.operation_listing import OperationListing
+from maas_mcp.calls.operation_listing import Kind, OperationListing
 from maas_mcp.calls.operation_start import operation_result
 from maas_mcp.calls.reports import add_operation_id, report, report_failure
 from maas_mcp.calls.telemetry import Following, following
@@ -27,11 +27,15 @@ from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.operations import MAX_LISTED, ListedOperation, OperationList, OperationReport
+from maas_mcp.operations.declaring.pages import fit_page
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.next_steps import ABORT_OPERATION
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
+
+LIST: Final = "operations"
+"""The list of running operations, for which cursors are signed."""
 
 CallWithin = Callable[[ToolCall, AnyTool, Mapping[str, Any]], Awaitable[CallResult]]
 
@@ -146,11 +150,38 @@ class OperationsService:
         call = self._call
         call.host.connections.stop_following(call.principal, operation.name, handle.system_id, self._tenant.region)
 
-    async def list(self, limit: int = MAX_LISTED) -> OperationList:
+    async def list(
+        self, limit: int = MAX_LISTED, *, cursor: str | None = None, size: int | None = None
+    ) -> OperationList:
         """List the running operations: first those of the region and batches, then those of machines by hostname.
 
         Takes one request for machines, up to three for events, and one for each region operation. If some requests
         fail, the operations from the others are still listed.
+
+        Raises:
+            InvalidArgumentsError: The cursor is not valid.
+            MaasMcpError: All requests failed.
+        """
+        cursors = self._tenant.cursors(LIST)
+        after = None if cursor is None else tuple(cursors.open(cursor)["after"])
+        listing = await self._read_listing()
+        entries = listing.sorted_after(after)
+        shown = entries[:limit]
+        if unnamed := [each.status.handle.system_id for each in shown if self._lacks_hostname(each.status, listing)]:
+            with listing.recording_errors("hostnames"):
+                machines = await self._tenant.maas.machines(id=unnamed)
+                listing.hostnames.update({machine.system_id: machine.hostname for machine in machines})
+        rows = [self._listed(each.status, listing) for each in shown]
+        page = rows if size is None else fit_page(rows, limit, size=size)
+        return OperationList(
+            operations=page,
+            total=len(listing.entries),
+            next_cursor=cursors.seal({"after": shown[len(page) - 1].key}) if len(page) < len(entries) else None,
+            unreadable=listing.unreadable,
+        )
+
+    async def _read_listing(self) -> OperationListing:
+        """Find all running operations.
 
         Raises:
             MaasMcpError: All requests failed.
@@ -161,31 +192,22 @@ class OperationsService:
             with listing.recording_errors(of_region.name):
                 await self._tenant.plugins.open(of_region)
                 handles = await self._tenant.engine.find_running_on_region([of_region])
-                listing.add(OperationStatus(each, None, "Running") for each in handles)
+                listing.add(Kind.REGION, (OperationStatus(each, None, "Running") for each in handles))
         of_machines = [each for each in operations if isinstance(each, Operation)]
         batches = [each for each in operations if isinstance(each, BatchOperation)]
         with listing.recording_errors("operations on machines"):
             seen = await self._tenant.engine.survey(of_machines, {MachineStatus.ALLOCATED} if batches else ())
             with listing.recording_errors("batches"):
                 of_batches = await self._tenant.batches.find_running(seen, batches)
-                listing.add(of_batches.statuses)
+                listing.add(Kind.BATCH, of_batches.statuses)
                 listing.parts.update(of_batches.parts)
-            found = self._tenant.engine.find_running(seen, of_machines, limit + 1)
-            listing.add(each.status for each in found)
+            found = self._tenant.engine.find_running(seen, of_machines)
             listing.hostnames.update({each.handle.system_id: each.hostname for each in found if each.hostname})
+            listing.add(Kind.MACHINE, (each.status for each in found))
             listing.any_read = True
-        if listing.error is not None and not (listing.statuses or listing.any_read):
+        if listing.error is not None and not (listing.entries or listing.any_read):
             raise listing.error
-        shown = listing.statuses[:limit]
-        if unnamed := [each.handle.system_id for each in shown if self._lacks_hostname(each, listing)]:
-            with listing.recording_errors("hostnames"):
-                machines = await self._tenant.maas.machines(id=unnamed)
-                listing.hostnames.update({machine.system_id: machine.hostname for machine in machines})
-        return OperationList(
-            operations=[self._listed(each, listing) for each in shown],
-            more=len(listing.statuses) > limit,
-            unreadable=listing.unreadable,
-        )
+        return listing
 
     def _lacks_hostname(self, status: OperationStatus[Any], listing: OperationListing) -> bool:
         on_machine = isinstance(self._call.host.operations[status.handle.operation], Operation)

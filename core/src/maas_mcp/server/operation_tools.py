@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operations import MAX_LISTED, ErrorReport, OperationList, OperationReport
+from maas_mcp.operations.declaring.pages import PAGE_BYTES
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.wording import maas_words
 
@@ -102,9 +103,10 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
 
 
 class ListArguments(BaseModel):
-    """A limit."""
+    """A page."""
 
     limit: int = Field(default=MAX_LISTED, ge=1, le=MAX_LISTED)
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page.")
 
 
 class ListOperations(Tool[ListArguments, OperationList]):
@@ -121,7 +123,7 @@ class ListOperations(Tool[ListArguments, OperationList]):
 
     async def run(self, ctx: ToolContext, args: ListArguments) -> OperationList:
         """Read the running operations."""
-        return await ctx.operations.list(args.limit)
+        return await ctx.operations.list(args.limit, cursor=args.cursor, size=PAGE_BYTES)
 
     def summary(self, result: OperationList) -> str:
         """One line for each operation."""
@@ -129,8 +131,8 @@ class ListOperations(Tool[ListArguments, OperationList]):
             f"{each.operation} {f'on {each.hostname} ' if each.hostname else ''}({each.operation_id}): {each.message}"
             for each in result.operations
         ]
-        if result.more:
-            lines.append(f"There are more than these {len(lines)}: list the machines by status.")
+        if result.next_cursor is not None:
+            lines.append(f"{len(lines)} of {result.total} are shown. The next page has cursor={result.next_cursor}")
         lines += [f"Could not be read: {each}" for each in result.unreadable]
         return "\n".join(lines) or "No operation is running."
 

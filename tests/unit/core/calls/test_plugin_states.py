@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from maas_mcp.api import (
+    EventNews,
     Lifecycle,
     LifespanContext,
     MaasUnavailableError,
@@ -261,3 +262,25 @@ async def test_a_lifespan_that_fails_while_it_is_open_is_entered_again_by_the_ne
         await anyio.sleep(1)
 
         assert await say(host, Greet()) == "Hello, connection 2"
+
+
+async def test_a_lifespan_receives_the_events_of_all_machines_while_it_is_open(region: MaasRegion) -> None:
+    news: list[EventNews] = []
+
+    @asynccontextmanager
+    async def listening(ctx: LifespanContext[Settings]) -> AsyncIterator[str]:
+        with ctx.events.listen(news.append):
+            yield "listening"
+
+    async with region.host() as test:
+        host = test.host
+        host.serve({Greet.name: Greet()})
+        host.plugins.use(
+            [Contributions(name="hello", plugin="hello", tools=(Greet(),), settings=Settings(), lifespan=listening)]
+        )
+        await say(host, Greet())
+        await anyio.sleep(1)
+        region.deploy("node02", "bob")
+        await anyio.sleep(30)
+        assert {event.hostname for each in news for event in each.events} == {"node02"}
+        assert [each.complete for each in news] == [False, True, True]

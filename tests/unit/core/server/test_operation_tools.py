@@ -1,24 +1,87 @@
 """The host's own tools, through MCP, with a region in the same process."""
 
+import json
+from typing import Any
+
 import pytest
 
 from maas_mcp.next_step import NextStep
 from maas_mcp.operations.declaring.operations import ErrorReport, OperationReport
 from maas_mcp.server.operation_tools import GetOperation
-from maas_mcp.testing import MaasRegion
+from maas_mcp.testing import MaasRegion, SimulatedMachine, Status
 from maas_simulator import Fault
 
 
-def test_a_limited_list_of_operations_says_that_there_are_more(maas_region: MaasRegion) -> None:
+def test_a_limited_list_of_operations_continues_with_its_cursor(maas_region: MaasRegion) -> None:
+    for name in ("node01", "node02", "node03"):
+        maas_region.deploy(name, "admin")
+
+    first = listing(maas_region, limit=2)
+    second = listing(maas_region, limit=2, cursor=first["next_cursor"])
+
+    assert hostnames(first) == ["node01", "node02"]
+    assert hostnames(second) == ["node03"]
+    assert (first["total"], second["total"], second["next_cursor"]) == (3, 3, None)
+
+
+def test_a_text_has_the_cursor_for_clients_that_show_the_text_only(maas_region: MaasRegion) -> None:
     for name in ("node01", "node02"):
         maas_region.deploy(name, "admin")
 
     answer = maas_region.call_tool("maas_list_operations", limit=1)
 
     assert answer.structured_content
-    (listed,) = answer.structured_content["operations"]
-    assert (listed["hostname"], answer.structured_content["more"]) == ("node01", True)
-    assert "There are more than these 1" in answer.content[0].model_dump()["text"]
+    text = answer.content[0].model_dump()["text"]
+    assert f"1 of 2 are shown. The next page has cursor={answer.structured_content['next_cursor']}" in text
+
+
+def test_a_page_continues_after_an_operation_that_has_ended(maas_region: MaasRegion) -> None:
+    for name in ("node01", "node02", "node03"):
+        maas_region.deploy(name, "admin")
+
+    first = listing(maas_region, limit=2)
+    maas_region.abort("node02", "admin")
+
+    assert hostnames(listing(maas_region, limit=2, cursor=first["next_cursor"])) == ["node03"]
+
+
+def test_each_of_many_operations_is_on_one_small_page() -> None:
+    names = [f"rack{number}" for number in range(100, 160)]
+    with MaasRegion() as region:
+        for number, name in enumerate(names, start=100):
+            machine = SimulatedMachine(f"aaa{number}", name, number, Status.READY)
+            region.machines[machine.system_id] = machine
+            region.deploy(name, "admin")
+        found: list[str] = []
+        cursor = None
+        while cursor is not None or not found:
+            answer = region.call_tool("maas_list_operations", cursor=cursor)
+            assert answer.structured_content
+            assert len(json.dumps(answer.structured_content)) <= 10_000
+            assert len(answer.content[0].model_dump()["text"]) <= 10_000
+            found += hostnames(answer.structured_content)
+            cursor = answer.structured_content["next_cursor"]
+
+    assert found == names
+
+
+@pytest.mark.parametrize("cursor", ["50", "e30.AAAA"])
+def test_an_invented_cursor_is_refused_with_advice(maas_region: MaasRegion, cursor: str) -> None:
+    answer = maas_region.call_tool("maas_list_operations", cursor=cursor)
+
+    assert answer.is_error
+    assert "Call again without `cursor`" in answer.content[0].model_dump()["text"]
+
+
+def listing(region: MaasRegion, **arguments: Any) -> dict[str, Any]:
+    answer = region.call_tool("maas_list_operations", **arguments)
+    found: dict[str, Any] | None = answer.structured_content
+    assert found
+    return found
+
+
+def hostnames(listed: dict[str, Any]) -> list[str]:
+    return [each["hostname"] for each in listed["operations"]]
 
 
 def test_a_failed_request_does_not_hide_other_operations(maas_region: MaasRegion) -> None:

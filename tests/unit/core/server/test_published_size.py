@@ -17,7 +17,7 @@ for plugin in ("maas_commission", "maas_deploy", "maas_inventory"):
 SERVED: Final = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
 SENT_LIMIT: Final = 37_500
 """Bytes of the result of ``tools/list``."""
-READ_LIMIT: Final = 21_500
+READ_LIMIT: Final = 21_600
 """Bytes of what a model reads of it, as JSON."""
 
 

@@ -191,7 +191,7 @@ def test_settings_of_this_machine_are_ignored(maas_region: MaasRegion, monkeypat
 
 def test_an_installed_tool_is_called_through_mcp(maas_region: MaasRegion) -> None:
     answer = maas_region.call_tool("maas_list_operations")
-    assert answer.structured_content == {"operations": [], "more": False, "unreadable": []}
+    assert answer.structured_content == {"operations": [], "total": 0, "next_cursor": None, "unreadable": []}
     wrong = maas_region.call_tool("maas_wait_operation", operation_id="none")
     assert wrong.is_error
 

@@ -51,7 +51,8 @@ class OperationList(BaseModel, defer_build=True):
     """The operations that are running."""
 
     operations: list[ListedOperation]
-    more: bool = Field(description="Whether the list is cut off.")
+    total: int = Field(description="On all pages.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null after the last one.")
     unreadable: list[str] = Field(description="Failed reads and why; operations may be missing.")
 
 
@@ -81,8 +82,16 @@ class Operations(Protocol):
         """Stop all calls of this process that follow an operation. With ``abort``, also abort it in MAAS."""
         ...
 
-    async def list(self, limit: int = MAX_LISTED) -> OperationList:
-        """List operations that are running on the user's machines, whichever program started them."""
+    async def list(
+        self, limit: int = MAX_LISTED, *, cursor: str | None = None, size: int | None = None
+    ) -> OperationList:
+        """List operations that are running on the user's machines, whichever program started them.
+
+        Args:
+            limit: Maximum operations.
+            cursor: The ``next_cursor`` of the previous page.
+            size: Maximum bytes of the operations as JSON, such as ``PAGE_BYTES``.
+        """
         ...
 
 

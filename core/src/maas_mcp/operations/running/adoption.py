@@ -59,8 +59,8 @@ class Adoption:
     async def _newest_events(self, machine: Machine) -> list[Event]:
         return await self._maas.events(ids=[machine.system_id], limit=MAX_EVENTS)
 
-    def find_running(self, seen: Survey, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Found]:
-        """Runs on the user's machines, by hostname, at most ``limit``.
+    def find_running(self, seen: Survey, operations: Sequence[Operation[Any, Any]]) -> list[Found]:
+        """Runs on the user's machines, by hostname.
 
         Unanswered requests of this process that MAAS does not show yet come last.
         """
@@ -75,7 +75,7 @@ class Adoption:
                     request.handle, None, request.describe(), confirmed=False
                 )
                 found.append(Found(operation, request.handle, None, status))
-        return found[:limit]
+        return found
 
     def _operation_on(self, seen: Survey, machine: Machine, operations: Sequence[Operation[Any, Any]]) -> Found | None:
         """The operation that is running on the machine; the one that started first if several fit.

@@ -330,9 +330,9 @@ class Engine:
         """Read the user's machines on which one of these operations may run, or in one of the ``extra_statuses``."""
         return await survey(self._shared.maas, self._shared.caller, operations, extra_statuses)
 
-    def find_running(self, seen: Survey, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Found]:
-        """The runs that a survey shows, at most ``limit``."""
-        return self._shared.adoption.find_running(seen, operations, limit)
+    def find_running(self, seen: Survey, operations: Sequence[Operation[Any, Any]]) -> list[Found]:
+        """The runs that a survey shows."""
+        return self._shared.adoption.find_running(seen, operations)
 
     async def find_running_on_region(self, operations: Sequence[RegionOperation[Any, Any, Any]]) -> list[Handle]:
         """Handles of the operations that the region is running, started by any user. Takes one read for each."""

@@ -8,6 +8,7 @@ from typing import Final
 
 import anyio
 
+from maas_mcp.errors import MaasError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.limits import MAX_EVENTS
 from maas_mcp.maas.machine_ids import chunks
@@ -47,6 +48,8 @@ class _PollResult:
     unfollowed: int = 0
     news: bool = False
     latency: float = 0.0
+    all_after: int | None = None
+    """The id after which the events of all machines were read; ``None`` if only those of the subscriptions were."""
 
     def take(self, events: Sequence[Event]) -> set[SystemId]:
         """Pass each subscription the new events of its machine. Return the machines with news."""
@@ -130,16 +133,17 @@ class EventFeed:
         far = [each for each in subscriptions if each.floor < start - FAR_BEHIND]
         many = len(near) > MAX_BY_ID
         wide = bool(near) and (many or self.tail is not None) and self._knows_log and began >= self._narrow_until
-        if not (wide and await self._read_wide(near, poll)):
-            wide = False
+        if wide:
+            await self._read_wide(near, poll, for_listeners=not many)
+        if poll.all_after is None:
             await self._read_narrow(near, poll)
         await self._read_narrow(far, poll)
         self.latency = poll.latency
-        await self._check(subscriptions, near, poll, wide=wide)
+        await self._check(subscriptions, near, poll)
         floor = self._cursor.floor(began)
         for each in subscriptions:
-            each.read_up_to(floor, again=KEPT_IDS if not wide else 0 if many else KEPT_IDS_OF_ALL)
-        if wide and self.tail is not None:
+            each.read_up_to(floor, again=KEPT_IDS if poll.all_after is None else 0 if many else KEPT_IDS_OF_ALL)
+        if poll.all_after is not None and self.tail is not None:
             self.tail.finish(floor, began)
         return poll.news
 
@@ -180,32 +184,41 @@ class EventFeed:
     def _knows_log(self) -> bool:
         return self._cursor.newest > 0 or self.is_begun
 
-    async def _read_wide(self, near: Sequence[Subscription], poll: _PollResult) -> bool:
-        """Read the events of all machines.
+    async def _read_wide(self, near: Sequence[Subscription], poll: _PollResult, *, for_listeners: bool) -> None:
+        """Read the events of all machines, unless most are of machines that are not followed, and more remain.
 
-        Returns:
-            False if most events are of machines that are not followed, and more remain.
+        Args:
+            near: The subscriptions.
+            poll: Receives the events.
+            for_listeners: Whether the subscriptions alone would be read by id. If reading fails, they are from now on.
         """
         tail = self.tail
         start = after = min([each.floor for each in near] + ([tail.floor] if tail and tail.floor is not None else []))
         more = True
         while more:
-            events = await self._page(after, (), poll)
+            try:
+                events = await self._page(after, (), poll)
+            except MaasError:
+                if for_listeners:
+                    self._read_narrow_for_now()
+                raise
             more = bool(events) and events.total >= MAX_EVENTS
             if poll.is_crowded and (more or tail is None):
-                self._narrow_until = anyio.current_time() + NARROW_INTERVALS * self._cadence.interval
+                self._read_narrow_for_now()
             if poll.is_crowded and more:
-                return False
+                return
             after = events[-1].id if events else after
-        if tail is not None:
-            if tail.floor is None:
-                tail.start(poll.ids, start)
-            for each in near if len(near) <= MAX_BY_ID else ():
-                each.check_newest(poll.ids, start)
-        return True
+        poll.all_after = start
+        if tail is not None and tail.floor is None:
+            tail.start(poll.ids, start)
+        for each in near if for_listeners else ():
+            each.check_newest(poll.ids, start)
+
+    def _read_narrow_for_now(self) -> None:
+        self._narrow_until = anyio.current_time() + NARROW_INTERVALS * self._cadence.interval
 
     async def _read_on(self, after: int, poll: _PollResult) -> bool:
-        """Read the events of all machines for the listeners. Return False if too many remain."""
+        """Read the events of all machines for the listeners. Return whether none remains."""
         for _ in range(MAX_TAIL_PAGES):
             events = await self._page(after, (), poll)
             if not events or events.total < MAX_EVENTS:
@@ -240,16 +253,21 @@ class EventFeed:
         return events
 
     async def _check(
-        self, subscriptions: Sequence[Subscription], near: Sequence[Subscription], poll: _PollResult, *, wide: bool
+        self, subscriptions: Sequence[Subscription], near: Sequence[Subscription], poll: _PollResult
     ) -> None:
         """Detect a reset of the event log."""
-        now, cursor = anyio.current_time(), self._cursor
-        asked_for = None if wide else frozenset(each.system_id for each in subscriptions)
-        after = min((each.floor for each in near), default=cursor.newest)
+        now, cursor, after = anyio.current_time(), self._cursor, poll.all_after
+        asked_for = None
+        if after is None:
+            asked_for = frozenset(each.system_id for each in subscriptions)
+            after = min((each.floor for each in near), default=cursor.newest)
         is_missing = cursor.is_anchor_missing(poll.ids, asked_for, after)
         lost = cursor.anchor.node if is_missing and cursor.anchor else None
         is_silent = not poll.latest and cursor.unconfirmed_for(now) >= self._cadence.reconcile
-        if (is_missing or is_silent) and await self._check_newest(subscriptions):
+        # A log is never silent if the events of all machines are read, because the newest one is read again each time.
+        newest = max([cursor.newest, *poll.ids])
+        is_behind = self.tail is not None and asked_for is None and any(each.floor > newest for each in near)
+        if (is_missing or is_silent or is_behind) and await self._check_newest(subscriptions):
             return
         for each in poll.by_name.get(lost or "", ()):
             each.read_soon()

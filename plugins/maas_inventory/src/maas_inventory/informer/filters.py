@@ -44,9 +44,16 @@ class Filter:
     min_memory: int = 0
     min_storage: float = 0.0
 
+    def select(self, rows: Iterable["Row"]) -> "list[Row]":
+        """The rows that meet all conditions that rows show: all but ``agent_name``."""
+        selected = list(rows)
+        for test in self._tests:
+            selected = [row for row in selected if test(row)]
+        return selected
+
     def matches(self, row: "Row") -> bool:
-        """Whether a row meets all conditions that rows show: all but ``agent_name``."""
-        return all(test(row) for test in self._tests)
+        """Whether a row meets all conditions that rows show."""
+        return bool(self.select([row]))
 
     @cached_property
     def _tests(self) -> Sequence[Test]:

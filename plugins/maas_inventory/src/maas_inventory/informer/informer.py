@@ -113,9 +113,10 @@ class Informer:
                     if not wanted.find_missing(found):
                         return self._answer(session, found, complete=True)
             await _wait(session, wanted, progress)
-        known = () if wanted.agent_name is not None else session.snapshot.rows.values()
-        rows = [row for row in known if wanted.matches(row)]
-        return self._answer(session, rows, complete=wanted.agent_name is None and not session.may_miss(wanted))
+        if wanted.agent_name is not None:
+            return self._answer(session, (), complete=False)
+        rows = wanted.select(session.snapshot.rows.values())
+        return self._answer(session, rows, complete=not session.may_miss(wanted))
 
     async def read(self, ids: Sequence[SystemId]) -> Answer:
         """Read these machines from MAAS now, such as those of a page. A machine that is gone is missing.
@@ -203,7 +204,7 @@ async def _ask(session: "Session", wanted: Filter) -> Sequence["Row"]:
     """
     read = await session.reads.list(wanted.query())
     rows = session.snapshot.rows
-    return [rows[row.system_id] for row in read.rows if row.system_id in rows and wanted.matches(rows[row.system_id])]
+    return wanted.select(rows[row.system_id] for row in read.rows if row.system_id in rows)
 
 
 async def _wait(session: "Session", wanted: Filter, progress: ProgressReporter | None) -> None:

@@ -11,10 +11,10 @@ from maas_mcp.api import FormValue, MachineStatus
 
 MAX_REQUESTS: Final = 64
 """About how many requests the first list takes, if no answer is too slow."""
-QUICK: Final = 2.0
-"""Seconds: after a quicker answer, the next request is for twice as many zones and pools."""
-SLOW: Final = 10.0
-"""Seconds: after a slower answer, the next request is for half as many."""
+REQUEST_SECONDS: Final = 6.0
+"""MAAS's time for a request, at which the number of zones and pools in the next one aims."""
+MAX_GROWTH: Final = 8.0
+"""By which factor this number grows or shrinks at most."""
 COMMON: Final = ("new", "allocated", "ready", "deployed")
 """The statuses of most machines. One part has all others, also those that this release does not know."""
 DIMENSIONS: Final = ("pool", "zone", "status", "power_state")
@@ -99,8 +99,9 @@ class LoadingPlan:
     def __init__(self, space: Space) -> None:
         self._space = space
         cells = max(1, len(space.get("zone", ()))) * max(1, len(space.get("pool", ())))
-        least = ceil(cells / (MAX_REQUESTS // 2 - 1))
-        self._most = {part.values.get("status"): cells if part in RARE else least for part in START}
+        self._least = ceil(cells / (MAX_REQUESTS // 2 - 1))
+        """The same at least, unless MAAS was too slow."""
+        self._most = {part.values.get("status"): cells if part in RARE else self._least for part in START}
         """The most zones, times pools, of the next request for a status."""
         self._remaining: list[Part] = list(START)
         self._total = sum(map(self._size, START))
@@ -132,10 +133,9 @@ class LoadingPlan:
     def note_read(self, part: Part, seconds: float) -> None:
         """Note that a part was read in this time."""
         self._remaining.remove(part)
-        if seconds < QUICK:
-            self._set_limit(part, self._limit(part) * 2)
-        elif seconds > SLOW:
-            self._set_limit(part, self._limit(part) // 2)
+        limit, size = self._limit(part), self._size(part)
+        fitting = size * REQUEST_SECONDS / max(seconds, 1e-6)
+        self._set_limit(part, int(min(max(fitting, self._least, limit / MAX_GROWTH), limit * MAX_GROWTH)))
 
     def divide(self, part: Part) -> bool:
         """Divide a part that took too long. Returns false if no dimension divides it."""
@@ -144,6 +144,7 @@ class LoadingPlan:
             return False
         position = self._remaining.index(part)
         self._remaining[position : position + 1] = halves
+        self._least = 1
         self._set_limit(part, self._size(part) // 2)
         return True
 

@@ -33,7 +33,7 @@ POLL_INTERVAL: Final = 15.0
 """Seconds between two polls of the events while no operation is followed."""
 FIRST_NEWS_LIMIT: Final = 5.0
 """Seconds to wait for the first poll of the events, before the first list. Events are known from then on."""
-OWN_DELAY: Final = 0.2
+OWN_DELAY: Final = 0.5
 """Seconds until machines that this server changed are read, so that one request serves several."""
 TOO_SLOW: Final = 20.0
 """Seconds after which a request that fails is too large, and not only unlucky."""

@@ -124,13 +124,20 @@ class Snapshot:
     @property
     def is_any_uncertain(self) -> bool:
         """Whether a row is uncertain."""
-        return bool(self._changed) or any(read < self._uncertain_before for read in self._read.values())
+        return bool(self._changed) or self._oldest_uncertain() < math.inf
 
     def right_at(self, latest: float) -> float:
         """The time up to which all changes with an event are in the rows; ``latest`` is that of the last events."""
-        changed = min(self._changed.values(), default=latest)
-        uncertain = min((read for read in self._read.values() if read < self._uncertain_before), default=latest)
-        return min(latest, changed, uncertain)
+        return min(latest, min(self._changed.values(), default=latest), self._oldest_uncertain())
+
+    def _oldest_uncertain(self) -> float:
+        """The oldest read before events may have been missed; infinity if all rows have been read since then."""
+        if self._uncertain_before > -math.inf:
+            oldest = min(self._read.values(), default=math.inf)
+            if oldest < self._uncertain_before:
+                return oldest
+            self._uncertain_before = -math.inf
+        return math.inf
 
     def oldest(self, rows: Iterable[Row], default: float) -> float:
         """When the oldest of these rows was requested; ``default`` without rows."""

@@ -1,0 +1,134 @@
+"""The informer of machines on a simulated region with MAAS's own latencies: cold, warm, idle and busy, and its memory.
+
+Run: ``python benchmarks/inventory.py 10 1000 10000``. Times of MAAS are virtual, so that an hour takes seconds.
+"""
+
+import json
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import anyio
+import msgspec
+import trio
+import trio.testing
+
+from maas_inventory.informer.filters import Filter
+from maas_inventory.informer.rows import RowReader
+from maas_mcp.api import Machine
+from maas_simulator import generated_region
+from maas_simulator.http.render import machine_json
+from tests.inventory import Bench, opened
+
+BODY = 1_000
+"""Machines in the list that is decoded."""
+
+
+def main(counts: Iterable[int]) -> None:
+    """Measure regions of these sizes."""
+    decoding()
+    for count in counts:
+        trio.run(measure, count, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def measure(count: int) -> None:
+    """Measure a region with this many machines."""
+    region = generated_region(count, speed=1.0, clock=anyio.current_time)
+    async with opened(region) as bench:
+        print(f"\n{count} machines")
+        await first_page(bench)
+        await warm_page(bench)
+        memory(bench)
+        await idle(bench)
+        await deployments(bench)
+
+
+async def first_page(bench: Bench) -> None:
+    """The first question: all machines, and then a page of one zone."""
+    began, requests = anyio.current_time(), bench.requests
+    answer = await bench.informer.query(Filter(), patience=3600.0)
+    print(f"  all machines, cold: {anyio.current_time() - began:.1f} s, {bench.requests - requests} requests")
+    print(f"  known {answer.known}, a change without an event shows within {answer.resync_seconds / 60:.1f} min")
+
+
+async def warm_page(bench: Bench) -> None:
+    """Filter and sort all machines when they are known."""
+    await anyio.sleep(60)
+    requests = bench.requests
+    for wanted in (Filter(), Filter(names=("node0*7",), statuses=(4,), tags=("gpu",))):
+        taken = []
+        for _ in range(20):
+            began = time.perf_counter()
+            answer = await bench.informer.query(wanted)
+            sorted(answer.rows, key=lambda row: row.hostname)
+            taken.append(time.perf_counter() - began)
+        print(f"  warm page: {min(taken) * 1000:.1f} ms, {bench.requests - requests} requests")
+
+
+def memory(bench: Bench) -> None:
+    """The memory of a snapshot with these machines."""
+    sent = [json.dumps(machine_json(bench.region, each)).encode() for each in bench.region.machines.values()]
+    tracemalloc.start()
+    reader = RowReader()
+    rows = {}
+    for start in range(0, len(sent), 100):
+        body = b"[" + b",".join(sent[start : start + 100]) + b"]"
+        rows |= {row.system_id: row for row in reader.read_body(body).rows}
+        del body
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    print(f"  rows: {kept / 1e6:.1f} MB for {len(rows)}")
+
+
+async def idle(bench: Bench) -> None:
+    """An hour in which callers read pages that are warm."""
+    requests, reads = bench.requests, len(bench.reads())
+    for _ in range(6):
+        await anyio.sleep(600)
+        await bench.informer.query(Filter(statuses=(4,)))
+    print(f"  an hour idle: {bench.requests - requests} requests, {len(bench.reads()) - reads} of them for machines")
+
+
+async def deployments(bench: Bench) -> None:
+    """Others deploy a hundred machines, or all if there are fewer."""
+    names = [each.hostname for each in bench.region.machines.values()][:100]
+    requests, reads = bench.requests, len(bench.reads())
+    for name in names:
+        bench.region.deploy(name, "admin")
+        await anyio.sleep(1)
+    await anyio.sleep(1200)
+    machines = len(bench.reads()) - reads
+    print(f"  {len(names)} deployments by others: {bench.requests - requests} requests, {machines} for machines")
+    print(f"  differences after it: {len(await bench.differences())}")
+
+
+def decoding() -> None:
+    """The speed of reading a list, beside ``json.loads`` and the model of a machine."""
+    region = generated_region(BODY)
+    body = json.dumps([machine_json(region, each) for each in region.machines.values()]).encode()
+    print(f"{BODY} machines, {len(body) / 1e6:.1f} MB")
+    raw = msgspec.json.Decoder(list[msgspec.Raw])
+    ways: dict[str, Callable[[], Any]] = {
+        "msgspec into rows": lambda: RowReader().read_body(body),
+        "msgspec, only divided": lambda: raw.decode(body),
+        "json.loads": lambda: json.loads(body),
+        "json.loads and pydantic": lambda: Machine.list_from_response(json.loads(body)),
+    }
+    for name, decode in ways.items():
+        taken = []
+        for _ in range(3):
+            began = time.perf_counter()
+            decode()
+            taken.append(time.perf_counter() - began)
+        tracemalloc.start()
+        kept = decode()
+        size, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        del kept
+        print(f"  {name}: {min(taken) * 1000:.0f} ms, {size / 1e6:.1f} MB kept, {peak / 1e6:.1f} MB at most")
+
+
+if __name__ == "__main__":
+    main([int(each) for each in sys.argv[1:]] or [10, 1_000])
