@@ -1,11 +1,14 @@
 """Complete system ids by hostname, images, zones, pools and tags."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from maas_inventory.images import list_images
 from maas_inventory.informer.filters import Filter
-from maas_mcp.api import Choice, Completion, MaasModel, ToolContext
+from maas_inventory.lifespan import InventorySettings
+from maas_inventory.objects.catalogue import KINDS
+from maas_inventory.objects.reading import read_objects
+from maas_mcp.api import Choice, Completion, ToolContext
 
 if TYPE_CHECKING:
     from maas_inventory.informer.informer import Informer
@@ -14,15 +17,9 @@ PATIENCE: Final = 5.0
 """Seconds that a user who types waits for the informer's first list."""
 
 
-class Named(MaasModel):
-    """A zone, pool or tag."""
-
-    name: str
-
-
-async def read_names(ctx: ToolContext, path: str) -> list[str]:
-    """Read the names of a list of MAAS, sorted."""
-    return sorted(each.name for each in Named.list_from_response(await ctx.maas.get(path)))
+async def read_names(ctx: ToolContext, kind: str) -> list[str]:
+    """Read the names of all objects of a kind, sorted."""
+    return sorted(row.display_name for row in (await read_objects(ctx, KINDS[kind])).rows)
 
 
 class SystemIds(Completion):
@@ -30,8 +27,8 @@ class SystemIds(Completion):
 
     arguments = ("system_id",)
 
-    async def choices(self, ctx: ToolContext[Any, "Informer"]) -> Sequence[Choice | str]:
-        """Use the informer's snapshot. While it is not complete, some are missing."""
+    async def choices(self, ctx: "ToolContext[InventorySettings, Informer]") -> Sequence[Choice | str]:
+        """Use the informer's machines. While it does not know all of them, some are missing."""
         rows = (await ctx.state.query(Filter(), patience=PATIENCE)).rows
         rows = sorted(rows, key=lambda row: row.hostname)
         return [Choice(each.system_id, tuple(filter(None, (each.hostname, each.fqdn)))) for each in rows]
@@ -55,7 +52,7 @@ class Zones(Completion):
 
     async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
         """Send one ``GET zones/``."""
-        return await read_names(ctx, "zones/")
+        return await read_names(ctx, "zone")
 
 
 class Pools(Completion):
@@ -65,7 +62,7 @@ class Pools(Completion):
 
     async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
         """Send one ``GET resourcepools/``."""
-        return await read_names(ctx, "resourcepools/")
+        return await read_names(ctx, "pool")
 
 
 class Tags(Completion):
@@ -75,7 +72,7 @@ class Tags(Completion):
 
     async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
         """Send one ``GET tags/``."""
-        return await read_names(ctx, "tags/")
+        return await read_names(ctx, "tag")
 
 
 COMPLETIONS = (SystemIds, Images, Zones, Pools, Tags)
