@@ -42,6 +42,7 @@ RESOURCES = (
     network_resources.VLANS_OF_FABRIC,
     network_resources.SUBNETS,
     network_resources.SPACES,
+    network_resources.NETWORKS,
     address_resources.RANGES,
     address_resources.ROUTES,
     address_resources.RESERVED,
@@ -158,17 +159,7 @@ SIMULATED = (
     Endpoint("InstallationResults", "installation-results/", {("GET", None): result_routes.all_results}),
     Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
     *(endpoint for resource in RESOURCES for endpoint in resource.endpoints()),
-    Endpoint(
-        "IPAddresses",
-        "ipaddresses/",
-        {
-            ("GET", None): address_resources.list_reserved,
-            ("POST", "reserve"): address_resources.reserve_ip,
-            ("POST", "release"): address_resources.release_ip,
-        },
-    ),
-    Endpoint("Networks", "networks/", {("GET", None): network_resources.networks}),
-    Endpoint("Network", "networks/{name}/", {("GET", None): network_resources.network}),
+    address_resources.ADDRESSES,
     Endpoint(
         "BootResources",
         "boot-resources/",
