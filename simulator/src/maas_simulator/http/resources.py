@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
+from maas_simulator.http.calls import Answer, Call, Endpoint, Handler, Handlers
 from maas_simulator.model.fields import RecordForm, find
 from maas_simulator.model.forms import Form, last
 from maas_simulator.model.networks import API
@@ -15,7 +15,6 @@ from maas_simulator.model.scripts import JSON
 from maas_simulator.state import RegionState
 
 View = Callable[[RegionState, Record], JSON]
-Handlers = Mapping[tuple[str, str | None], Handler]
 DELETED = Answer(text="", status=204, content_type="text/plain")
 
 
@@ -150,6 +149,8 @@ class Resource:
     """The name of the endpoints in MAAS's description of its API, if it is not that of the kind."""
     slashes: bool = False
     """Whether the name of an object in a path may have slashes."""
+    changes: Mapping[str, Callable[[Call, Record], None]] = field(default_factory=dict)
+    """The operations that change an object, and return it."""
     more_many: Handlers = field(default_factory=dict)
     more_one: Handlers = field(default_factory=dict)
 
@@ -163,6 +164,7 @@ class Resource:
             one["PUT", None] = self.update
         if self.before_delete is not not_deletable:
             one["DELETE", None] = self.delete
+        one |= {("POST", op): self.changing(change) for op, change in self.changes.items()}
         name, restricted = self.name or self.kind, self.restricted
         if self.many:
             yield Endpoint(
@@ -216,6 +218,17 @@ class Resource:
         record.update(values)
         self.after_update(call, record, before)
         return Answer(self.view(call.region, record))
+
+    def changing(self, change: Callable[[Call, Record], None]) -> Handler:
+        """Return the handler of an operation that changes an object."""
+
+        def act(call: Call) -> Answer:
+            record = self.get_to_change(call)
+            change(call, record)
+            return Answer(self.view(call.region, record))
+
+        act.__doc__ = change.__doc__
+        return act
 
     def delete(self, call: Call) -> Answer:
         """Delete an object."""
