@@ -394,12 +394,14 @@ def test_commissioning_restores_the_network_that_it_finds(admin: Maas, clock: An
 
 def test_what_refers_to_a_deleted_object_is_removed_or_moved(admin: Maas) -> None:
     route = admin.post("static-routes/", source="1", destination="3", gateway_ip="10.10.0.9").json()
+    admin.post("dhcp-snippets/", name="menu", value="option", subnet="3")
     admin.post(f"{NICS}?op=create_vlan", parent="10", vlan="5003")
     assert admin.send("DELETE", "vlans/5003/").status_code == 204
     assert admin.get("subnets/3/").json()["vlan"]["id"] == 5001
     assert [nic["name"] for nic in admin.get(NICS).json()] == ["eno1", "eno2"]
     assert admin.send("DELETE", "subnets/3/").status_code == 204
     assert admin.get(f"static-routes/{route['id']}/").status_code == 404
+    assert admin.get("dhcp-snippets/").json() == []
 
 
 def test_another_domain_can_be_the_default(admin: Maas) -> None:

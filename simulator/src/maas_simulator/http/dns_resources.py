@@ -52,16 +52,11 @@ def _check_domain_deletion(call: Call, domain: Record) -> None:
         raise not_simulated("deleting a domain that has machines")
     if call.region.tables["Device"].where(domain=domain["id"]):
         raise not_simulated("deleting a domain that has devices")
-    for name in call.region.tables["DNSResource"].where(domain=domain["id"]):
-        _delete_name(call, name)
-        del call.region.tables["DNSResource"][name["id"]]
 
 
-def _set_default(call: Call) -> Answer:
-    domain = DOMAINS.get_to_change(call)
+def _set_default(call: Call, domain: Record) -> None:
     for other in call.region.tables["Domain"].values():
         other["is_default"] = other is domain
-    return Answer(domain_json(call.region, domain))
 
 
 def _set_serial(call: Call) -> Answer:
@@ -96,7 +91,7 @@ DOMAINS: Final = Resource(
     after_update=rename_in_machines("domain"),
     before_delete=_check_domain_deletion,
     more_many={("POST", "set_serial"): _set_serial},
-    more_one={("POST", "set_default"): _set_default},
+    changes={"set_default": _set_default},
 )
 
 
@@ -164,11 +159,6 @@ def _store_addresses(call: Call, name: Record) -> None:
             add_address(call, ip, best_subnet(call.region, ip), name["id"])
 
 
-def _delete_name(call: Call, name: Record) -> None:
-    for kind in ("StaticIPAddress", "DNSData"):
-        call.region.tables[kind].delete_where(dnsresource=name["id"])
-
-
 NAMES: Final = Resource(
     "DNSResource",
     "dnsresources/",
@@ -177,9 +167,7 @@ NAMES: Final = Resource(
     form=RecordForm("DNS resource", (*_NAMED, Field("address_ttl", whole(0, 2**31 - 1), default=None))),
     given=_with_domain,
     find=by_id_or_name,
-    after_create=_store_addresses,
-    after_update=lambda call, name, _before: _store_addresses(call, name),
-    before_delete=_delete_name,
+    after_save=_store_addresses,
 )
 
 

@@ -15,7 +15,7 @@ from maas_simulator.http.network_views import (
     vlan_json,
     vlans_of,
 )
-from maas_simulator.http.resources import Resource, refuse_default
+from maas_simulator.http.resources import Resource
 from maas_simulator.http.subnet_addresses import (
     list_addresses,
     reserved_ranges,
@@ -42,7 +42,7 @@ from maas_simulator.model.fields import (
 from maas_simulator.model.forms import last
 from maas_simulator.model.interfaces import VLAN, interfaces, stored_interfaces
 from maas_simulator.model.networks import API, add_vlan
-from maas_simulator.model.records import Record, Table, Tables
+from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import Refusal, not_found
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.specifiers import matching
@@ -86,8 +86,9 @@ def _add_untagged_vlan(call: Call, fabric: Record) -> None:
 
 
 def _delete_fabric(call: Call, fabric: Record) -> None:
-    refuse_default("fabric", lambda fabric: fabric["id"] == 0)(call, fabric)
     tables = call.region.tables
+    if fabric["id"] == 0:
+        raise Refusal(400, "This fabric is the default fabric, it cannot be deleted.")
     vlans = {vlan["id"] for vlan in tables["VLAN"].where(fabric=fabric["id"])}
     subnets = [subnet["cidr"] for subnet in tables["Subnet"].values() if subnet["vlan"] in vlans]
     if subnets:
@@ -101,14 +102,6 @@ def _delete_fabric(call: Call, fabric: Record) -> None:
     if connected:
         words = "Can't delete fabric; the following interfaces are still connected"
         raise Refusal(400, f"{words}: {', '.join(sorted(connected))}")
-    for vlan in vlans:
-        _end_relays(tables, vlan)
-    tables["VLAN"].delete_where(fabric=fabric["id"])
-
-
-def _end_relays(tables: Tables, vlan: int) -> None:
-    for other in tables["VLAN"].where(relay_vlan=vlan):
-        other["relay_vlan"] = None
 
 
 FABRICS: Final = Resource(
@@ -163,7 +156,6 @@ def _delete_vlan(call: Call, vlan: Record) -> None:
     default = tables["VLAN"].where(fabric=vlan["fabric"])[0]
     if vlan is default:
         raise Refusal(400, "This VLAN is the default VLAN in the fabric, it cannot be deleted.")
-    _end_relays(tables, vlan["id"])
     for nics in tables.interfaces.values():
         for nic in nics.where(vlan=vlan["id"]):
             nic["vlan"] = default["id"]
@@ -250,11 +242,6 @@ def _delete_subnet(call: Call, subnet: Record) -> None:
     if tables["VLAN"][subnet["vlan"]]["dhcp_on"] and tables["IPRange"].where(subnet=number, type="dynamic"):
         words = "Cannot delete a subnet that is actively servicing a dynamic IP range."
         raise Refusal(400, f"{words} (Delete the dynamic range or disable DHCP first.)")
-    for kind, field in (
-        *((kind, "subnet") for kind in ("IPRange", "ReservedIP", "StaticIPAddress")),
-        *(("StaticRoute", field) for field in ("source", "destination")),
-    ):
-        tables[kind].delete_where(**{field: number})
     for machine in call.region.machines.values():
         if machine.subnet == number or machine.system_id in tables.interfaces:
             for nic in stored_interfaces(tables, machine).values():
@@ -318,11 +305,6 @@ def _spaces(call: Call) -> Answer:
     return Answer([space_json(call.region, space) for space in every])
 
 
-def _leave_space(call: Call, space: Record) -> None:
-    for vlan in call.region.tables["VLAN"].where(space=space["id"]):
-        vlan["space"] = None
-
-
 SPACES: Final = Resource(
     "Space",
     "spaces/",
@@ -333,7 +315,6 @@ SPACES: Final = Resource(
     ),
     find=_find_space,
     after_create=_name_space,
-    before_delete=_leave_space,
     more_many={("GET", None): _spaces},
 )
 

@@ -23,7 +23,6 @@ WHOLE_FORM: Final = "__all__"
 Reader = Callable[[Tables, str], Any]
 """Reads the text of a field. Raises ``Invalid``, with MAAS's messages."""
 
-LONGEST_LABEL: Final = 63
 MAC_ADDRESS: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 
 
@@ -65,6 +64,10 @@ class Cleaning:
     def add_error(self, name: str, *messages: str) -> None:
         """Add messages about a field."""
         self.errors.setdefault(name, []).extend(messages)
+
+    def is_taken(self, table: Table, **values: object) -> bool:
+        """Whether another object has these values."""
+        return any(row is not self.old for row in table.where(**values))
 
 
 Check = Callable[[Cleaning], None]
@@ -119,22 +122,33 @@ class RecordForm:
 
     def _check_unique(self, cleaning: Cleaning, table: Table) -> None:
         for each in (each for each in self.fields if each.unique and cleaning.values.get(each.name)):
-            same = table.where(**{each.name: cleaning.values[each.name]})
-            if any(row is not cleaning.old for row in same):
+            if cleaning.is_taken(table, **{each.name: cleaning.values[each.name]}):
                 label = each.label or each.name.capitalize().replace("_", " ")
                 cleaning.add_error(each.name, f"{self.label} with this {label} already exists.")
 
 
-def text(most: int | None = None, pattern: str = "", wrong: str = "Enter a valid value.") -> Reader:
-    """Read a text of at most ``most`` characters that matches a pattern."""
-    compiled = re.compile(pattern or r"(?s:.*)")
+def parsed(parse: Callable[[str], Any], wrong: str) -> Reader:
+    """Read what a function can parse. The message for another value may have it as ``{}``."""
+
+    def read(_tables: Tables, value: str) -> Any:
+        try:
+            return parse(value.strip())
+        except ValueError:
+            raise Invalid(wrong.format(value.strip())) from None
+
+    return read
+
+
+def text(most: int | None = None, pattern: str = "(?s:.*)", wrong: str = "Enter a valid value.") -> Reader:
+    """Read a text of at most ``most`` characters that matches a pattern. The message may have it as ``{}``."""
+    compiled = re.compile(pattern)
 
     def read(_tables: Tables, value: str) -> str:
         value = value.strip()
         if most is not None and len(value) > most:
             raise Invalid(f"Ensure this value has at most {most} characters (it has {len(value)}).")
         if not compiled.fullmatch(value):
-            raise Invalid(wrong)
+            raise Invalid(wrong.format(value))
         return value
 
     return read
@@ -184,12 +198,12 @@ def boolean(_tables: Tables, value: str) -> bool:
     return is_true(value)
 
 
-def choice(*known: str) -> Reader:
+def choice(*known: str, wrong: str = "Select a valid choice. {} is not one of the available choices.") -> Reader:
     """Read one of several names."""
 
     def read(_tables: Tables, value: str) -> str:
         if value not in known:
-            raise Invalid(f"Select a valid choice. {value} is not one of the available choices.")
+            raise Invalid(wrong.format(value))
         return value
 
     return read
@@ -197,13 +211,7 @@ def choice(*known: str) -> Reader:
 
 def one_of(name: str, *known: str) -> Reader:
     """Read one of several names. The message for others lists them."""
-
-    def read(_tables: Tables, value: str) -> str:
-        if value not in known:
-            raise Invalid(no_such_choice(name, value, known))
-        return value
-
-    return read
+    return choice(*known, wrong=no_such_choice(name, "{}", known))
 
 
 def no_such_choice(name: str, value: str, known: Iterable[object]) -> str:
@@ -219,43 +227,34 @@ def listed(_tables: Tables, value: str) -> list[str]:
 
 def reference(kind: str, *, by: str = "id") -> Reader:
     """Read the id of another object, which the request names by id, or by another field."""
-
-    def read(tables: Tables, value: str) -> int:
-        found = find(tables[kind], value) if by == "id" else tables[kind].named(value, by)
-        if found is None:
-            raise Invalid(NO_CHOICE)
-        return int(found["id"])
-
-    return read
+    return lambda tables, value: _id_of(
+        find(tables[kind], value) if by == "id" else tables[kind].named(value, by), NO_CHOICE
+    )
 
 
 def domain(tables: Tables, value: str) -> int:
     """Read the id of the domain of a machine or device, which the request names by name or id."""
     known = tables["Domain"]
-    found = known.get(int(value)) if value.isdecimal() else known.named(value)
-    if found is None:
-        raise Invalid(f"Unable to find domain {value}")
-    return int(found["id"])
+    return _id_of(find(known, value) if value.isdecimal() else known.named(value), f"Unable to find domain {value}")
 
 
 def specified(kind: str) -> Reader:
     """Read the id of an object of the network that the request names by a specifier."""
-
-    def read(tables: Tables, value: str) -> int:
-        found = matching(tables, kind, value)
-        if not found:
-            raise Invalid(f"None found with {'='.join(parse_specifier(kind, value))}.")
-        return int(found[0]["id"])
-
-    return read
+    return lambda tables, value: _id_of(next(iter(matching(tables, kind, value)), None), not_specified(kind, value))
 
 
-def address(_tables: Tables, value: str) -> str:
-    """Read an IP address."""
-    try:
-        return str(ip_address(value.strip()))
-    except ValueError:
-        raise Invalid("Enter a valid IPv4 or IPv6 address.") from None
+def not_specified(kind: str, specifier: str) -> str:
+    """MAAS's message about a specifier that names nothing."""
+    return f"None found with {'='.join(parse_specifier(kind, specifier))}."
+
+
+def _id_of(found: Record | None, wrong: str) -> int:
+    if found is None:
+        raise Invalid(wrong)
+    return int(found["id"])
+
+
+address: Final = parsed(lambda value: str(ip_address(value)), "Enter a valid IPv4 or IPv6 address.")
 
 
 def address_list(_tables: Tables, value: str) -> str:
@@ -269,14 +268,13 @@ def address_list(_tables: Tables, value: str) -> str:
     return " ".join(given)
 
 
-def cidr(_tables: Tables, value: str) -> str:
-    """Read a network with its prefix length."""
+def _network(value: str) -> str:
     if "/" not in value:
-        raise Invalid("Required format: <network>/<prefixlen>.")
-    try:
-        return str(ip_network(value.strip(), strict=False))
-    except ValueError:
-        raise Invalid("Required format: <network>/<prefixlen>.") from None
+        raise ValueError(value)
+    return str(ip_network(value, strict=False))
+
+
+cidr: Final = parsed(_network, "Required format: <network>/<prefixlen>.")
 
 
 def mac_address(_tables: Tables, value: str) -> str:
@@ -286,17 +284,20 @@ def mac_address(_tables: Tables, value: str) -> str:
     return value.strip().lower().replace("-", ":")
 
 
+_HOSTNAME: Final = (
+    (r"[^_]*", "Host label cannot contain underscore: '{}'."),
+    (r"(?s:.{0,63})", "Label is too long: '{}'.  Maximum allowed is 63 characters."),
+    (r"[a-z0-9.-]+", "Label contains disallowed characters: '{}'."),
+    (r"(?!-).*(?<!-)", "Label cannot start or end with a hyphen: '{}'."),
+)
+
+
 def hostname(_tables: Tables, value: str) -> str:
     """Read the name of a node."""
     value = value.strip().lower()
-    if "_" in value:
-        raise Invalid(f"Host label cannot contain underscore: '{value}'.")
-    if len(value) > LONGEST_LABEL:
-        raise Invalid(f"Label is too long: '{value}'.  Maximum allowed is {LONGEST_LABEL} characters.")
-    if not re.fullmatch(r"[a-z0-9.-]+", value):
-        raise Invalid(f"Label contains disallowed characters: '{value}'.")
-    if value.startswith("-") or value.endswith("-"):
-        raise Invalid(f"Label cannot start or end with a hyphen: '{value}'.")
+    for pattern, wrong in _HOSTNAME:
+        if not re.fullmatch(pattern, value):
+            raise Invalid(wrong.format(value))
     return value
 
 
