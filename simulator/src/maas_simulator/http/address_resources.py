@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, ip_address, ip_network
 from operator import attrgetter
 from typing import Final
 
-from maas_simulator.http.calls import Answer, Call, Endpoint
+from maas_simulator.http.calls import Answer, Call, route
 from maas_simulator.http.network_views import subnet_of
 from maas_simulator.http.resources import DELETED, Resource, by_id, check_admin, check_superuser, record_json
 from maas_simulator.model.events import timestamp
@@ -302,10 +302,8 @@ def release_ip(call: Call) -> Answer:
     return DELETED
 
 
-ADDRESSES: Final = Endpoint(
-    "IPAddresses",
-    "ipaddresses/",
-    {("GET", None): list_reserved, ("POST", "reserve"): reserve_ip, ("POST", "release"): release_ip},
+ADDRESSES: Final = route(
+    "IPAddresses", "ipaddresses/", GET=list_reserved, POST_reserve=reserve_ip, POST_release=release_ip
 )
 
 

@@ -94,6 +94,8 @@ class Answer:
 
 
 Handler = Callable[[Call], Answer]
+Handlers = Mapping[tuple[str, str | None], Handler]
+"""Handlers by method and op."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Endpoint:
     """The name in the description of the API."""
     path: str
     """The path relative to ``/MAAS/api/2.0/``, with variable parts in braces."""
-    handlers: Mapping[tuple[str, str | None], Handler]
+    handlers: Handlers
     anonymous: Collection[tuple[str, str | None]] = ()
     """The handlers for requests without credentials. If there are none, such requests are a 401."""
     is_open: bool = False
@@ -131,6 +133,17 @@ class Endpoint:
 
 
 _VARIABLE = re.compile(r"\{(\w+)\}")
+
+
+def keyed(**handlers: Handler) -> Handlers:
+    """Return handlers by method and op: ``POST_release`` is ``op=release``."""
+    keys = {name: name.partition("_") for name in handlers}
+    return {(method, op or None): handlers[name] for name, (method, _, op) in keys.items()}
+
+
+def route(name: str, path: str, more: Handlers | None = None, /, **handlers: Handler) -> Endpoint:
+    """Make an endpoint of handlers that are named as in ``keyed``, and of more."""
+    return Endpoint(name, path, {**keyed(**handlers), **(more or {})})
 
 
 def parse_body(content_type: str, body: bytes) -> tuple[dict[str, list[str]], object]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from maas_simulator.http.calls import Answer, Call, Endpoint
-from maas_simulator.http.resources import Handlers, check_admin
+from maas_simulator.http.calls import Answer, Call, Endpoint, Handlers
+from maas_simulator.http.resources import check_admin
 from maas_simulator.model.fields import NO_CHOICE, REQUIRED
 from maas_simulator.model.forms import last
 from maas_simulator.model.refusals import invalid, not_found, not_simulated

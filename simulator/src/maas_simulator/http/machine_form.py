@@ -1,7 +1,7 @@
 """The form of a machine: its fields when it is created and when it is changed, and MAAS's messages."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from maas_simulator.model.fields import (
@@ -15,6 +15,7 @@ from maas_simulator.model.fields import (
     choice,
     domain,
     mac_address,
+    one_of,
     text,
     whole,
 )
@@ -33,6 +34,7 @@ _PLAIN: Final = (
     *("cpu_count", "memory", "is_dpu", "power_type"),
 )
 """The fields that are stored as they are."""
+TAKEN: Final = "Node with this Hostname already exists."
 
 
 def clean_machine(region: RegionState, form: Form, machine: SimulatedMachine | None = None) -> Record:
@@ -46,9 +48,14 @@ def clean_machine(region: RegionState, form: Form, machine: SimulatedMachine | N
 
     def check(cleaning: Cleaning) -> None:
         if machine is None:
-            _check_addresses(cleaning, region)
+            given = tuple(value for value in form.get("mac_addresses", ()) if value.strip())
+            cleaning.values["mac_addresses"] = given
+            if errors := list(find_address_errors(region, given)):
+                cleaning.add_error("mac_addresses", *errors)
         _check_power(cleaning)
-        _check_unique(cleaning, region, machine)
+        hostname = cleaning.values["hostname"]
+        if hostname and any(other is not machine for other in region.machines.called([hostname])):
+            cleaning.add_error("hostname", TAKEN)
 
     values = RecordForm("Node", fields, check).clean(region.tables, _with_subarchitecture(form), None, old)
     return {name: value for name, value in values.items() if value is not None or name == "swap_size"}
@@ -56,7 +63,7 @@ def clean_machine(region: RegionState, form: Form, machine: SimulatedMachine | N
 
 def _fields(region: RegionState) -> Iterable[Field]:
     return (
-        Field("architecture", _architecture(region), required=True),
+        Field("architecture", one_of("architecture", *region.images.architectures), required=True),
         Field("hostname", read_hostname, default=None),
         Field("domain", lambda tables, value: tables["Domain"][domain(tables, value)]["name"], default=None),
         Field("description", text()),
@@ -77,17 +84,6 @@ def _with_subarchitecture(form: Form) -> Form:
     if "mac_addresses" not in form or not given or "/" in given:
         return form
     return {**form, "architecture": [f"{given}/{last(form, 'subarchitecture') or 'generic'}"]}
-
-
-def _architecture(region: RegionState) -> Reader:
-    def read(_tables: Tables, value: str) -> str:
-        known = region.images.architectures
-        if value not in known:
-            choices = ", ".join(map(repr, known))
-            raise Invalid(f"'{value}' is not a valid architecture.  It should be one of: {choices}.")
-        return value
-
-    return read
 
 
 def _name_of(kind: str) -> Reader:
@@ -134,23 +130,16 @@ def _kernel(_tables: Tables, value: str) -> str:
     return value
 
 
-def _check_unique(cleaning: Cleaning, region: RegionState, machine: SimulatedMachine | None) -> None:
-    hostname = cleaning.values["hostname"]
-    if hostname and any(other is not machine for other in region.machines.called([hostname])):
-        cleaning.add_error("hostname", "Node with this Hostname already exists.")
-
-
-def _check_addresses(cleaning: Cleaning, region: RegionState) -> None:
-    given = [value for value in cleaning.given.get("mac_addresses", ()) if value.strip()]
+def find_address_errors(region: RegionState, given: Iterable[str]) -> Iterator[str]:
+    """Yield MAAS's messages about the MAC addresses of a new node."""
     for value in given:
         try:
-            address = mac_address(cleaning.tables, value)
+            address = mac_address(region.tables, value)
         except Invalid as wrong:
-            cleaning.add_error("mac_addresses", *wrong.args)
+            yield from wrong.args
             continue
         if (owner := region.owner_of_mac(address)) is not None:
-            cleaning.add_error("mac_addresses", f"MAC address {address} already in use on {owner}.")
-    cleaning.values["mac_addresses"] = tuple(given)
+            yield f"MAC address {address} already in use on {owner}."
 
 
 def _check_power(cleaning: Cleaning) -> None:

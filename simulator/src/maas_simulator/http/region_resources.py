@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from typing import Final
 
-from maas_simulator.http.calls import Answer, Call, Endpoint
+from maas_simulator.http.calls import Answer, Call, keyed
 from maas_simulator.http.network_views import subnet_json
 from maas_simulator.http.resources import Resource, by_id, by_id_or_name, check_admin, read_id, record_json
-from maas_simulator.http.script_resources import reverted
+from maas_simulator.http.script_resources import revert
 from maas_simulator.model.built_in_scripts import add_revision
 from maas_simulator.model.fields import (
     NO_CHOICE,
-    REQUIRED,
     WHOLE_FORM,
     Cleaning,
     Field,
@@ -20,14 +19,15 @@ from maas_simulator.model.fields import (
     choice,
     json_object,
     listed,
+    one_of,
     reference,
     text,
     verbatim,
 )
-from maas_simulator.model.forms import last
+from maas_simulator.model.forms import Form, last
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Table, Tables
-from maas_simulator.model.refusals import forbidden, not_found, not_simulated, refused_form
+from maas_simulator.model.refusals import forbidden, invalid, not_found, not_simulated
 from maas_simulator.model.scripts import JSON, http_date, iso_date
 from maas_simulator.state import RegionState
 
@@ -98,7 +98,7 @@ NOTIFICATIONS: Final = Resource(
     ),
     shown=_is_shown,
     may_call=check_admin,
-    more_one={("GET", None): _read_notification, ("POST", "dismiss"): _dismiss},
+    more_one=keyed(GET=_read_notification, POST_dismiss=_dismiss),
 )
 
 
@@ -145,43 +145,28 @@ REPOSITORIES: Final = Resource(
 )
 
 
-def list_license_keys(call: Call) -> Answer:
-    """The license keys: none, because no image needs one."""
-    del call
-    return Answer([])
+def _with_system(call: Call) -> Form:
+    series = last(call.form, "distro_series")
+    return {**call.form, "distro_series": [series and f"{last(call.form, 'osystem')}/{series}"]}
 
 
-def create_license_key(call: Call) -> Answer:
-    """Refuse a license key, because no image needs one."""
-    errors = {name: [REQUIRED] for name in ("osystem", "distro_series", "license_key") if not last(call.form, name)}
-    system = last(call.form, "osystem")
-    series = f"{system}/{last(call.form, 'distro_series')}"
-    for name, value in (("osystem", system), ("distro_series", series)):
-        if name not in errors:
-            errors[name] = [f"'{value}' is not a valid {name}.  It should be one of: ."]
-    raise refused_form(errors)
-
-
-def no_license_key(call: Call) -> Answer:
-    """One license key: there are none."""
-    del call
-    raise not_found("LicenseKey")
-
-
-LICENSE_KEYS: Final = (
-    Endpoint(
-        "LicenseKeys",
-        "license-keys/",
-        {("GET", None): list_license_keys, ("POST", None): create_license_key},
-        restricted=True,
+LICENSE_KEYS: Final = Resource(
+    "LicenseKey",
+    "license-keys/",
+    "license-key/{osystem}/{distro_series}",
+    record_json("license-key"),
+    form=RecordForm(
+        "License key",
+        (
+            *(Field(name, one_of(name), required=True) for name in ("osystem", "distro_series")),
+            Field("license_key", text(), required=True),
+        ),
     ),
-    Endpoint(
-        "LicenseKey",
-        "license-key/{osystem}/{distro_series}",
-        {("GET", None): no_license_key, ("PUT", None): no_license_key, ("DELETE", None): no_license_key},
-        restricted=True,
-    ),
+    given=_with_system,
+    find=lambda _call, _table, _name: None,
+    restricted=True,
 )
+"""The license keys: none, because no image needs one."""
 
 
 def _check_source(cleaning: Cleaning) -> None:
@@ -192,15 +177,13 @@ def _check_source(cleaning: Cleaning) -> None:
         cleaning.add_error(WHOLE_FORM, "Only one of keyring_filename or keyring_data can be specified.")
 
 
-def _stamp(call: Call, record: Record) -> None:
+def _stamp(call: Call, values: Record, old: Record | None) -> None:
     now = iso_date(call.region.now())
-    record.update({"created": record.get("created", now), "updated": now})
+    values.update({"created": old["created"] if old else now, "updated": now})
 
 
 def _remove_selections(call: Call, source: Record) -> None:
-    table = call.region.tables["BootSourceSelection"]
-    for selection in table.where(boot_source=source["id"]):
-        del table[selection["id"]]
+    call.region.tables["BootSourceSelection"].delete_where(boot_source=source["id"])
 
 
 SOURCES: Final = Resource(
@@ -217,8 +200,7 @@ SOURCES: Final = Resource(
         ),
         _check_source,
     ),
-    after_create=_stamp,
-    after_update=lambda call, source, _before: _stamp(call, source),
+    before_store=_stamp,
     before_delete=_remove_selections,
     restricted=True,
     created=201,
@@ -244,21 +226,20 @@ def _selections(call: Call) -> Answer:
     return Answer([_selection_json(call.region, selection) for selection in found])
 
 
+def _check_source_exists(call: Call) -> None:
+    _source_id(call)
+
+
 def _find_selection(call: Call, table: Table, name: str) -> Record | None:
     number, found = _source_id(call), by_id(call, table, name)
     return found if found is not None and found["boot_source"] == number else None
 
 
-def _create_selection(call: Call) -> Answer:
-    """Select images of a source. MAAS answers 201."""
-    number = _source_id(call)
-    table = SELECTIONS.table(call)
-    record = SELECTIONS.form.clean(call.region.tables, call.form, table)
-    known = {name for name in call.region.images.names if name.startswith("ubuntu/")}
-    if f"{record['os']}/{record['release']}" not in known:
-        message = f"OS {record['os']} with release {record['release']} has no available images for download"
-        raise refused_form({"os": [message]})
-    return Answer(_selection_json(call.region, table.add(**record, boot_source=number)), status=201)
+def _check_selection(call: Call, values: Record, old: Record | None) -> None:
+    image = f"{values['os']}/{values['release']}"
+    if old is None and not (image.startswith("ubuntu/") and image in call.region.images.names):
+        words = f"OS {values['os']} with release {values['release']} has no available images for download"
+        raise invalid("os", words)
 
 
 SELECTIONS: Final = Resource(
@@ -274,9 +255,13 @@ SELECTIONS: Final = Resource(
             *(Field(name, listed, default=["*"]) for name in ("arches", "subarches", "labels")),
         ),
     ),
+    from_call=lambda call: {"boot_source": _source_id(call)},
+    before_store=_check_selection,
     find=_find_selection,
+    may_create=_check_source_exists,
     restricted=True,
-    more_many={("GET", None): _selections, ("POST", None): _create_selection},
+    created=201,
+    more_many=keyed(GET=_selections),
 )
 
 
@@ -290,10 +275,11 @@ def _check_snippet(cleaning: Cleaning) -> None:
         cleaning.add_error(scopes[0], "Cannot set a node and a subnet on a DHCP snippet.")
 
 
-def _keep_value(call: Call, snippet: Record) -> None:
-    value = snippet.pop("value")
-    if value and value != (snippet.get("history") or [{"data": None}])[0]["data"]:
-        add_revision(call.region.tables, snippet, value, None, call.region.now())
+def _keep_value(call: Call, values: Record, old: Record | None) -> None:
+    value, history = values.pop("value"), old["history"] if old else []
+    values["history"] = history
+    if value and (not history or value != history[0]["data"]):
+        add_revision(call.region.tables, values, value, None, call.region.now())
 
 
 def _snippet_json(region: RegionState, snippet: Record) -> JSON:
@@ -311,13 +297,6 @@ def _snippet_json(region: RegionState, snippet: Record) -> JSON:
         ],
         "resource_uri": f"{API}/dhcp-snippets/{snippet['id']}/",
     }
-
-
-def _revert_snippet(call: Call) -> Answer:
-    """Go back to an older text of a DHCP snippet."""
-    snippet = SNIPPETS.get_to_change(call)
-    snippet["history"] = reverted(call, snippet)
-    return Answer(_snippet_json(call.region, snippet))
 
 
 SNIPPETS: Final = Resource(
@@ -341,7 +320,6 @@ SNIPPETS: Final = Resource(
     ),
     find=by_id_or_name,
     may_call=check_admin,
-    after_create=_keep_value,
-    after_update=lambda call, snippet, _before: _keep_value(call, snippet),
-    more_one={("POST", "revert"): _revert_snippet},
+    before_store=_keep_value,
+    changes={"revert": revert},
 )

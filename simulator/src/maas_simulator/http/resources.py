@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
+from maas_simulator.http.calls import Answer, Call, Endpoint, Handler, Handlers
 from maas_simulator.model.fields import RecordForm, find
 from maas_simulator.model.forms import Form, mandatory
 from maas_simulator.model.networks import API
@@ -18,7 +18,6 @@ from maas_simulator.state import RegionState
 View = Callable[[RegionState, Record], JSON]
 Change = Callable[[Call, Record], object]
 """Acts on an object; its result is ignored."""
-Handlers = Mapping[tuple[str, str | None], Handler]
 DELETED: Final = Answer(text="", status=204, content_type="text/plain")
 
 
