@@ -1,5 +1,7 @@
 """The network interfaces of machines as JSON."""
 
+from typing import Any, Final
+
 from maas_simulator.http.network_views import subnet_json, vlan_json
 from maas_simulator.model.interfaces import gateways_of, interfaces, ip_addresses
 from maas_simulator.model.machines import SimulatedMachine
@@ -13,18 +15,23 @@ _SHOWN = (
     *("link_speed", "link_connected", "numa_node", "tags", "params"),
 )
 
+_VIEWS: Final = {"Subnet": subnet_json, "VLAN": vlan_json}
 
-class _Networks(dict[tuple[str, int], JSON]):
+
+class _Networks(dict[tuple[str, int], Any]):
     """The subnets and VLANs that a response shows by kind and id, each built once."""
 
     def __init__(self, region: RegionState) -> None:
         super().__init__()
         self.region = region
 
-    def __missing__(self, key: tuple[str, int]) -> JSON:
-        record = self.region.tables[key[0]][key[1]]
-        self[key] = (subnet_json if key[0] == "Subnet" else vlan_json)(self.region, record)
-        return self[key]
+    def __missing__(self, key: tuple[str, int]) -> Any:
+        kind, number = key
+        record = self.region.tables[kind][number]
+        self[key] = shown = _VIEWS[kind](self.region, record)
+        if kind == "Subnet":
+            self["VLAN", record["vlan"]] = shown["vlan"]
+        return shown
 
 
 def network_json(region: RegionState, machine: SimulatedMachine) -> JSON:

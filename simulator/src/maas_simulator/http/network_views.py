@@ -55,17 +55,17 @@ vlan_json: Final[View] = record_json(
     fabric=lambda region, vlan: region.tables["Fabric"][vlan["fabric"]]["name"],
 )
 """A VLAN, as it is shown alone, and inside interfaces and subnets."""
-subnet_json: Final[View] = record_json(
-    "subnets",
-    vlan=lambda region, subnet: vlan_json(region, region.tables["VLAN"][subnet["vlan"]]),
-    space=lambda region, subnet: _space_name(region, region.tables["VLAN"][subnet["vlan"]]),
-)
-"""A subnet, as it is shown alone, and inside interfaces."""
 fabric_json: Final[View] = record_json(
     "fabrics",
     "description",
     vlans=lambda region, fabric: [vlan_json(region, vlan) for vlan in vlans_of(region, fabric=fabric["id"])],
 )
+
+
+def subnet_json(region: RegionState, subnet: Record) -> JSON:
+    """A subnet, as it is shown alone, and inside interfaces."""
+    vlan = vlan_json(region, region.tables["VLAN"][subnet["vlan"]])
+    return {**subnet, "vlan": vlan, "space": vlan["space"], "resource_uri": f"{API}/subnets/{subnet['id']}/"}
 
 
 def space_json(region: RegionState, space: Record) -> JSON:

@@ -68,11 +68,10 @@ def record_json(path: str, *hidden: str, **shown: Callable[[RegionState, Record]
     """Return the view that shows all fields, except the hidden ones, and those that are computed."""
 
     def view(region: RegionState, record: Record) -> JSON:
-        return {
-            **{name: value for name, value in record.items() if name not in hidden},
-            **{name: compute(region, record) for name, compute in shown.items()},
-            "resource_uri": f"{API}/{path}/{record['id']}/",
-        }
+        columns = {**record, **{name: compute(region, record) for name, compute in shown.items()}}
+        for name in hidden:
+            columns.pop(name, None)
+        return {**columns, "resource_uri": f"{API}/{path}/{record['id']}/"}
 
     return view
 
