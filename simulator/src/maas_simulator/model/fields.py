@@ -23,6 +23,7 @@ WHOLE_FORM: Final = "__all__"
 Reader = Callable[[Tables, str], Any]
 """Reads the text of a field. Raises ``Invalid``, with MAAS's messages."""
 
+LONGEST_LABEL: Final = 63
 MAC_ADDRESS: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 
 
@@ -64,6 +65,11 @@ class Cleaning:
     def add_error(self, name: str, *messages: str) -> None:
         """Add messages about a field."""
         self.errors.setdefault(name, []).extend(messages)
+
+    def refuse(self, condition: object, name: str, message: str) -> None:
+        """Add a message about a field if a condition holds."""
+        if condition:
+            self.add_error(name, message)
 
     def is_taken(self, table: Table, **values: object) -> bool:
         """Whether another object has these values."""
@@ -132,6 +138,22 @@ class RecordForm:
                 cleaning.add_error(each.name, f"{self.label} with this {label} already exists.")
 
 
+def checked(*rules: tuple[Callable[[str], object], str], convert: Callable[[str], Any] = str) -> Reader:
+    """Read a text that passes tests, without the spaces around it.
+
+    The message of the first test that fails may have the text as ``{0}``, and its length as ``{1}``.
+    """
+
+    def read(_tables: Tables, value: str) -> Any:
+        value = value.strip()
+        for test, wrong in rules:
+            if not test(value):
+                raise Invalid(wrong.format(value, len(value)))
+        return convert(value)
+
+    return read
+
+
 def parsed(parse: Callable[[str], Any], wrong: str) -> Reader:
     """Read what a function can parse. The message for another value may have it as ``{}``."""
 
@@ -145,18 +167,9 @@ def parsed(parse: Callable[[str], Any], wrong: str) -> Reader:
 
 
 def text(most: int | None = None, pattern: str = "(?s:.*)", wrong: str = "Enter a valid value.") -> Reader:
-    """Read a text of at most ``most`` characters that matches a pattern. The message may have it as ``{}``."""
-    compiled = re.compile(pattern)
-
-    def read(_tables: Tables, value: str) -> str:
-        value = value.strip()
-        if most is not None and len(value) > most:
-            raise Invalid(f"Ensure this value has at most {most} characters (it has {len(value)}).")
-        if not compiled.fullmatch(value):
-            raise Invalid(wrong.format(value))
-        return value
-
-    return read
+    """Read a text of at most ``most`` characters that matches a pattern."""
+    too_long = f"Ensure this value has at most {most} characters (it has {{1}})."
+    return checked((lambda value: most is None or len(value) <= most, too_long), (re.compile(pattern).fullmatch, wrong))
 
 
 def verbatim(_tables: Tables, value: str) -> str:
@@ -166,18 +179,12 @@ def verbatim(_tables: Tables, value: str) -> str:
 
 def whole(least: int | None = None, most: int | None = None) -> Reader:
     """Read a whole number."""
-
-    def read(_tables: Tables, value: str) -> int:
-        if not re.fullmatch(r"\s*-?\d+\s*", value):
-            raise Invalid("Enter a whole number.")
-        number = int(value)
-        if least is not None and number < least:
-            raise Invalid(f"Ensure this value is greater than or equal to {least}.")
-        if most is not None and number > most:
-            raise Invalid(f"Ensure this value is less than or equal to {most}.")
-        return number
-
-    return read
+    return checked(
+        (re.compile(r"-?\d+").fullmatch, "Enter a whole number."),
+        (lambda value: least is None or int(value) >= least, f"Ensure this value is greater than or equal to {least}."),
+        (lambda value: most is None or int(value) <= most, f"Ensure this value is less than or equal to {most}."),
+        convert=int,
+    )
 
 
 _SIZE: Final = re.compile(r"(-?\d+)([kmgtpe]?)", re.IGNORECASE)
@@ -260,16 +267,14 @@ def _id_of(found: Record | None, wrong: str) -> int:
 
 
 address: Final = parsed(lambda value: str(ip_address(value)), "Enter a valid IPv4 or IPv6 address.")
+_ADDRESS_IN_LIST: Final = parsed(ip_address, "Invalid IP address: {}; provide a list of space-separated IP addresses")
 
 
-def address_list(_tables: Tables, value: str) -> str:
+def address_list(tables: Tables, value: str) -> str:
     """Read IP addresses, separated by commas or spaces."""
-    given = value.replace(",", " ").split()
+    given = listed(tables, value)
     for each in given:
-        try:
-            ip_address(each)
-        except ValueError:
-            raise Invalid(f"Invalid IP address: {each}; provide a list of space-separated IP addresses") from None
+        _ADDRESS_IN_LIST(tables, each)
     return " ".join(given)
 
 
@@ -280,40 +285,31 @@ def _network(value: str) -> str:
 
 
 cidr: Final = parsed(_network, "Required format: <network>/<prefixlen>.")
-
-
-def mac_address(_tables: Tables, value: str) -> str:
-    """Read a MAC address."""
-    if not MAC_ADDRESS.fullmatch(value.strip()):
-        raise Invalid(f"'{value}' is not a valid MAC address.")
-    return value.strip().lower().replace("-", ":")
-
-
-_HOSTNAME: Final = (
-    (r"[^_]*", "Host label cannot contain underscore: '{}'."),
-    (r"(?s:.{0,63})", "Label is too long: '{}'.  Maximum allowed is 63 characters."),
-    (r"[a-z0-9.-]+", "Label contains disallowed characters: '{}'."),
-    (r"(?!-).*(?<!-)", "Label cannot start or end with a hyphen: '{}'."),
+mac_address: Final = checked(
+    (MAC_ADDRESS.fullmatch, "'{}' is not a valid MAC address."), convert=lambda mac: mac.lower().replace("-", ":")
+)
+_HOSTNAME: Final = checked(
+    (lambda name: "_" not in name, "Host label cannot contain underscore: '{}'."),
+    (
+        lambda name: len(name) <= LONGEST_LABEL,
+        f"Label is too long: '{{}}'.  Maximum allowed is {LONGEST_LABEL} characters.",
+    ),
+    (re.compile(r"[a-z0-9.-]+").fullmatch, "Label contains disallowed characters: '{}'."),
+    (lambda name: name == name.strip("-"), "Label cannot start or end with a hyphen: '{}'."),
 )
 
 
-def hostname(_tables: Tables, value: str) -> str:
+def hostname(tables: Tables, value: str) -> str:
     """Read the name of a node."""
-    value = value.strip().lower()
-    for pattern, wrong in _HOSTNAME:
-        if not re.fullmatch(pattern, value):
-            raise Invalid(wrong.format(value))
-    return value
+    return str(_HOSTNAME(tables, value.lower()))
 
 
 def json_object(wrong: str) -> Reader:
     """Read a JSON object."""
+    load = parsed(json.loads, "Enter a valid JSON.")
 
-    def read(_tables: Tables, value: str) -> Record:
-        try:
-            found = json.loads(value)
-        except ValueError:
-            raise Invalid("Enter a valid JSON.") from None
+    def read(tables: Tables, value: str) -> Record:
+        found = load(tables, value)
         if not isinstance(found, dict):
             raise Invalid(wrong)
         return found
