@@ -1,23 +1,21 @@
 """Operations on the whole storage of a machine: layouts, special filesystems, and restoring the found configuration."""
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
-from maas_simulator.http.calls import Answer, Call, Handler
+from maas_simulator.http.calls import Answer, Call, Handler, keyed
 from maas_simulator.http.render import machine_json
 from maas_simulator.http.storage_resources import MOUNT, check_mount_point
-from maas_simulator.http.storage_targets import check_change, refuse
+from maas_simulator.http.storage_targets import StorageOperation, Target, refuse
 from maas_simulator.model.config import LAYOUTS
 from maas_simulator.model.disks import PHYSICAL, Storage
-from maas_simulator.model.fields import Field, Invalid, RecordForm, byte_size, choice, no_such_choice, one_of, text
+from maas_simulator.model.fields import Field, RecordForm, byte_size, choice, one_of, text
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.records import Record, Tables
+from maas_simulator.model.records import Record
 from maas_simulator.model.refusals import Refusal, conflict, not_simulated
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.storage import (
     BLANK,
     SIMULATED,
-    changeable_storage,
     filesystem,
     free_space,
     lay_out,
@@ -40,7 +38,16 @@ def set_layout(call: Call) -> Answer:
         raise conflict("Cannot change the storage layout on a machine that is not Ready.")
     layout = _LAYOUT.clean(tables, call.form, None)["storage_layout"]
     storage = storage_of(machine)
-    values = RecordForm("Storage layout", _parameters(storage)).clean(tables, call.form, None)
+    size = byte_size(0, percent_of=storage.devices.get(storage.boot_disk or 0, {}).get("size", 0))
+    fields = (
+        Field(
+            "root_device", one_of("root_device", *(str(each["id"]) for each in storage.of_type(PHYSICAL))), default=0
+        ),
+        *(Field(name, size, default=None) for name in ("boot_size", "root_size", "lv_size")),
+        *(Field(name, text(255)) for name in ("vg_name", "lv_name")),
+    )
+    values = RecordForm("Storage layout", fields).clean(tables, call.form, None)
+    values["root_device"] = int(values["root_device"])
     if layout not in SIMULATED or not storage.devices:
         raise not_simulated(f"the storage layout {layout} on this machine")
     if layout != BLANK:
@@ -48,22 +55,6 @@ def set_layout(call: Call) -> Answer:
     lay_out(machine, storage, layout, tables.take_id, values)
     machine.storage = storage
     return Answer(machine_json(call.region, machine))
-
-
-def _parameters(storage: Storage) -> tuple[Field, ...]:
-    disks = storage.of_type(PHYSICAL)
-
-    def root_device(_tables: Tables, value: str) -> int:
-        if value not in (names := [str(each["id"]) for each in disks]):
-            raise Invalid(no_such_choice("root_device", value, names))
-        return int(value)
-
-    size = byte_size(0, percent_of=storage.devices.get(storage.boot_disk or 0, {}).get("size", 0))
-    return (
-        Field("root_device", root_device, default=None),
-        *(Field(name, size, default=None) for name in ("boot_size", "root_size", "lv_size")),
-        *(Field(name, text(255)) for name in ("vg_name", "lv_name")),
-    )
 
 
 def _check_sizes(machine: SimulatedMachine, storage: Storage, values: Record) -> None:
@@ -74,27 +65,20 @@ def _check_sizes(machine: SimulatedMachine, storage: Storage, values: Record) ->
     refuse(boot + root > most or boot + volume > min(most, values["root_size"] or most), "sizes that are too large")
 
 
-def _special(operation: str, form: RecordForm, change: Callable[[Tables, Storage, Record], None]) -> Handler:
-    def act(call: Call) -> Answer:
-        machine, tables = call.machine(), call.region.tables
-        check_change(call, machine, f"{operation} the filesystem")
-        storage = changeable_storage(machine)
-        change(tables, storage, form.clean(tables, call.form, None))
-        machine.storage = storage
-        return Answer(machine_json(call.region, machine))
-
-    return act
+_SPECIAL: Final = RecordForm("Filesystem", (*MOUNT.fields, Field("fstype", choice("tmpfs", "ramfs"), required=True)))
 
 
-def _mount(tables: Tables, storage: Storage, values: Record) -> None:
-    check_mount_point(storage, values["mount_point"])
-    storage.special.append(filesystem(new_uuid("filesystem", tables.take_id("Filesystem")), **values))
+def _mount(at: Target) -> None:
+    values = at.clean(_SPECIAL)
+    check_mount_point(at.storage, values["mount_point"])
+    at.storage.special.append(filesystem(new_uuid("filesystem", at.new_id("Filesystem")), **values))
 
 
-def _unmount(_tables: Tables, storage: Storage, values: Record) -> None:
-    left = [each for each in storage.special if each["mount_point"] != values["mount_point"]]
-    refuse(len(left) == len(storage.special), "unmounting where nothing is mounted")
-    storage.special = left
+def _unmount(at: Target) -> None:
+    place = at.clean(RecordForm("Filesystem", MOUNT.fields[:1]))["mount_point"]
+    left = [each for each in at.storage.special if each["mount_point"] != place]
+    refuse(len(left) == len(at.storage.special), "unmounting where nothing is mounted")
+    at.storage.special = left
 
 
 def _restore(words: str) -> Handler:
@@ -110,20 +94,11 @@ def _restore(words: str) -> Handler:
     return restore
 
 
-MACHINE_OPERATIONS: Final[Mapping[tuple[str, str | None], Handler]] = {
-    ("POST", "set_storage_layout"): set_layout,
-    ("POST", "mount_special"): _special(
-        "mount",
-        RecordForm("Filesystem", (*MOUNT.fields, Field("fstype", choice("tmpfs", "ramfs"), required=True))),
-        _mount,
-    ),
-    ("POST", "unmount_special"): _special("unmount", RecordForm("Filesystem", MOUNT.fields[:1]), _unmount),
-    **{
-        ("POST", f"restore_{name}_configuration"): _restore(words)
-        for name, words in {
-            "storage": "storage configuration.",
-            "default": "default networking and storage configuration.",
-            "networking": "networking configuration",
-        }.items()
-    },
-}
+MACHINE_OPERATIONS: Final = keyed(
+    POST_set_storage_layout=set_layout,
+    POST_mount_special=StorageOperation(_mount, "mount the filesystem", "edit"),
+    POST_unmount_special=StorageOperation(_unmount, "unmount the filesystem", "edit"),
+    POST_restore_storage_configuration=_restore("storage configuration."),
+    POST_restore_default_configuration=_restore("default networking and storage configuration."),
+    POST_restore_networking_configuration=_restore("networking configuration"),
+)
