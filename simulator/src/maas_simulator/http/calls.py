@@ -13,7 +13,6 @@ from urllib.parse import parse_qs
 from pydantic_core import to_json
 
 from maas_simulator.model.auth import User
-from maas_simulator.model.forms import Form
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.refusals import BY_USER, JSON_TYPE, PLAIN, Refusal, forbidden, not_found, not_simulated
@@ -27,13 +26,13 @@ class Call:
 
     region: RegionState
     user: User
+    method: str
     path: str
     raw_query: str
-    query: Form
-    form: Form
+    query: dict[str, list[str]]
+    form: dict[str, list[str]]
     parts: tuple[str, ...]
-    method: str = "GET"
-    data: object = None
+    data: object
     """The body as MAAS's ``data``: its form, decoded JSON, or None."""
 
     def machine(self, kind: str = "") -> SimulatedMachine:

@@ -97,8 +97,8 @@ SIMULATED = (
         **_ANY_NODE,
         PUT=machine_edits.update,
         GET_query_power_state=machine_routes.query_power_state,
-        POST_set_workload_annotations=machine_edits.set_workload_annotations,
-        POST_set_owner_data=machine_edits.set_owner_data,
+        POST_set_workload_annotations=machine_edits.annotating("workload annotation"),
+        POST_set_owner_data=machine_edits.annotating("owner data"),
         POST_power_off=machine_routes.power_off,
     ),
     route(

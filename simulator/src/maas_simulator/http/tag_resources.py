@@ -1,10 +1,10 @@
 """Tags, which nodes have by request or by a definition: an XPath expression about their hardware."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement
 
-from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.calls import Answer, Call, Handler, keyed
 from maas_simulator.http.node_views import controller_json, device_json
 from maas_simulator.http.render import machine_json, tag_json
 from maas_simulator.http.resources import Resource, by_name, check_superuser
@@ -13,6 +13,7 @@ from maas_simulator.model.forms import last
 from maas_simulator.model.machines import Rack, SimulatedMachine
 from maas_simulator.model.records import Record
 from maas_simulator.model.refusals import Refusal, not_simulated
+from maas_simulator.model.scripts import JSON
 from maas_simulator.state import RegionState
 
 Node = SimulatedMachine | Rack | Record
@@ -23,7 +24,7 @@ def _tags_of(node: Node) -> tuple[str, ...]:
     return tuple(node["tag_names"]) if isinstance(node, dict) else node.tag_names
 
 
-def _set_tags(node: Node, names: Iterator[str]) -> None:
+def _set_tags(node: Node, names: Iterable[str]) -> None:
     if isinstance(node, dict):
         node["tag_names"] = tuple(names)
     else:
@@ -35,28 +36,25 @@ def _nodes(region: RegionState) -> dict[str, Node]:
     return {**region.machines, **devices, **region.racks}
 
 
-def _tagged(*kinds: type) -> Callable[[Call], Answer]:
+def _tagged(*kinds: type) -> Handler:
     """Return the handler that lists the nodes of these kinds with a tag, in full, if the user may see them."""
 
     def tagged(call: Call) -> Answer:
         """The nodes with a tag, in full."""
         name = TAGS.get(call)["name"]
         found = [node for node in _nodes(call.region).values() if isinstance(node, kinds) and name in _tags_of(node)]
-        return Answer([_shown(call.region, node) for node in found if _sees(call, node)])
+        return Answer([shown for node in found if (shown := _shown(call, node)) is not None])
 
     return tagged
 
 
-def _sees(call: Call, node: Node) -> bool:
+def _shown(call: Call, node: Node) -> JSON | None:
+    """The node as JSON; None if the user may not see it."""
     if isinstance(node, SimulatedMachine):
-        return call.sees(node)
-    return isinstance(node, dict) or call.user.is_superuser
-
-
-def _shown(region: RegionState, node: Node) -> object:
-    if isinstance(node, SimulatedMachine):
-        return machine_json(region, node)
-    return controller_json(region, node) if isinstance(node, Rack) else device_json(region, node)
+        return machine_json(call.region, node) if call.sees(node) else None
+    if isinstance(node, Rack):
+        return controller_json(call.region, node) if call.user.is_superuser else None
+    return device_json(call.region, node)
 
 
 def update_nodes(call: Call) -> Answer:
@@ -68,13 +66,19 @@ def update_nodes(call: Call) -> Answer:
     if "definition" in form and given != tag["definition"]:
         raise Refusal(409, f"Definition supplied '{given}' doesn't match current definition '{tag['definition']}'")
     nodes = _nodes(call.region)
-    added = [nodes[name] for name in dict.fromkeys(form.get("add", ())) if name in nodes]
-    removed = [nodes[name] for name in dict.fromkeys(form.get("remove", ())) if name in nodes]
+    added, removed = (
+        [nodes[name] for name in dict.fromkeys(form.get(key, ())) if name in nodes] for key in ("add", "remove")
+    )
     for node in added:
-        _set_tags(node, iter(dict.fromkeys((*_tags_of(node), tag["name"]))))
-    for node in removed:
-        _set_tags(node, (name for name in _tags_of(node) if name != tag["name"]))
+        _set_tags(node, dict.fromkeys((*_tags_of(node), tag["name"])))
+    _replace(removed, tag["name"])
     return Answer({"added": len(added), "removed": len(removed)})
+
+
+def _replace(nodes: Iterable[Node], name: str, *new: str) -> None:
+    """Give nodes another tag instead of one that they have, or none."""
+    for node in nodes:
+        _set_tags(node, [each for tag in _tags_of(node) for each in (new if tag == name else (tag,))])
 
 
 def rebuild(call: Call) -> Answer:
@@ -89,9 +93,9 @@ def _evaluate(call: Call, tag: Record) -> None:
     if not tag["definition"]:
         return
     for machine in call.region.machines.values():
-        others = (name for name in _tags_of(machine) if name != tag["name"])
-        matches = machine.known and _hardware(machine).find(_relative(tag["definition"])) is not None
-        _set_tags(machine, iter((*others, tag["name"])) if matches else others)
+        _replace([machine], tag["name"])
+        if machine.known and _hardware(machine).find(_relative(tag["definition"])) is not None:
+            _set_tags(machine, (*_tags_of(machine), tag["name"]))
 
 
 def _relative(definition: str) -> str:
@@ -126,15 +130,13 @@ def _check_definition(cleaning: Cleaning) -> None:
 
 
 def _change(call: Call, tag: Record, before: Record) -> None:
-    for node in _nodes(call.region).values():
-        _set_tags(node, (tag["name"] if name == before["name"] else name for name in _tags_of(node)))
+    _replace(_nodes(call.region).values(), before["name"], tag["name"])
     if tag["definition"] != before["definition"]:
         _evaluate(call, tag)
 
 
 def _remove(call: Call, tag: Record) -> None:
-    for node in _nodes(call.region).values():
-        _set_tags(node, (name for name in _tags_of(node) if name != tag["name"]))
+    _replace(_nodes(call.region).values(), tag["name"])
 
 
 TAGS: Final = Resource(
@@ -146,9 +148,7 @@ TAGS: Final = Resource(
         "Tag",
         (
             Field("name", text(256, r"[\w.-]+"), required=True, unique=True),
-            Field("comment", text()),
-            Field("definition", text()),
-            Field("kernel_opts", text()),
+            *(Field(name, text()) for name in ("comment", "definition", "kernel_opts")),
         ),
         _check_definition,
     ),
@@ -157,13 +157,13 @@ TAGS: Final = Resource(
     after_create=_evaluate,
     after_update=_change,
     before_delete=_remove,
-    more_one={
-        ("GET", "machines"): _tagged(SimulatedMachine),
-        ("GET", "devices"): _tagged(dict),
-        ("GET", "nodes"): _tagged(SimulatedMachine, dict, Rack),
-        ("GET", "rack_controllers"): _tagged(Rack),
-        ("GET", "region_controllers"): _tagged(Rack),
-        ("POST", "update_nodes"): update_nodes,
-        ("POST", "rebuild"): rebuild,
-    },
+    more_one=keyed(
+        GET_machines=_tagged(SimulatedMachine),
+        GET_devices=_tagged(dict),
+        GET_nodes=_tagged(SimulatedMachine, dict, Rack),
+        GET_rack_controllers=_tagged(Rack),
+        GET_region_controllers=_tagged(Rack),
+        POST_update_nodes=update_nodes,
+        POST_rebuild=rebuild,
+    ),
 )
