@@ -1,30 +1,18 @@
 """A machine's hardware as JSON."""
 
 import uuid
+from typing import Final
 
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.scripts import JSON
 
-HARDWARE = [
-    "system_vendor",
-    "system_product",
-    "system_family",
-    "system_version",
-    "system_sku",
-    "system_serial",
+HARDWARE: Final = (
+    *(f"system_{name}" for name in ("vendor", "product", "family", "version", "sku", "serial")),
     "cpu_model",
-    "mainboard_vendor",
-    "mainboard_product",
-    "mainboard_serial",
-    "mainboard_version",
-    "mainboard_firmware_vendor",
-    "mainboard_firmware_date",
-    "mainboard_firmware_version",
-    "chassis_vendor",
-    "chassis_type",
-    "chassis_serial",
-    "chassis_version",
-]
+    *(f"mainboard_{name}" for name in ("vendor", "product", "serial", "version")),
+    *(f"mainboard_firmware_{name}" for name in ("vendor", "date", "version")),
+    *(f"chassis_{name}" for name in ("vendor", "type", "serial", "version")),
+)
 
 
 def hardware_json(machine: SimulatedMachine) -> JSON:
@@ -41,10 +29,6 @@ def hardware_json(machine: SimulatedMachine) -> JSON:
         "bios_boot_method": machine.hardware.boot_method if known or machine.booted else None,
         "memory": machine.memory if known else 0,
         "hardware_info": info,
-        "hardware_uuid": _uuid(machine, "hardware") if known else None,
+        "hardware_uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"hardware.{machine.system_id}.maas")) if known else None,
         "numanode_set": [{"index": 0, "memory": memory, "cores": list(range(cores)), "hugepages_set": []}],
     }
-
-
-def _uuid(machine: SimulatedMachine, what: str) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{what}.{machine.system_id}.maas"))
