@@ -1,12 +1,12 @@
 """A machine as JSON: the 81 keys that MAAS 3.7 returns, in lists and single reads alike."""
 
+import uuid
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from operator import attrgetter
 from typing import Final
 from urllib.parse import quote
 
-from maas_simulator.http.hardware import hardware_json
 from maas_simulator.http.interface_views import network_json
 from maas_simulator.http.storage_views import storage_json
 from maas_simulator.model.built_in_scripts import BUILT_IN, script_of
@@ -26,6 +26,13 @@ TEST_KINDS: Mapping[str, Callable[[Record], bool]] = {
     "interface": lambda script: "interface" in (script["parameters"] or {}),
 }
 """The kinds of tests whose status a machine shows."""
+_HARDWARE: Final = (
+    *(f"system_{name}" for name in ("vendor", "product", "family", "version", "sku", "serial")),
+    "cpu_model",
+    *(f"mainboard_{name}" for name in ("vendor", "product", "serial", "version")),
+    *(f"mainboard_firmware_{name}" for name in ("vendor", "date", "version")),
+    *(f"chassis_{name}" for name in ("vendor", "type", "serial", "version")),
+)
 
 
 def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
@@ -34,7 +41,7 @@ def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
         **_state(region, machine),
         **network_json(region, machine),
         **_scripts(region, machine),
-        **hardware_json(machine),
+        **_hardware(machine),
         **storage_json(machine),
         **region.oddities.machines.get(machine.system_id, {}),
     }
@@ -135,3 +142,22 @@ def _latest_tests(machine: SimulatedMachine) -> Collection[tuple[Record, ScriptS
         else:
             latest |= {(each.name, each.disk): (script_of(each), _counted(each)) for each in results}
     return latest.values()
+
+
+def _hardware(machine: SimulatedMachine) -> JSON:
+    """The hardware counts from commissioning."""
+    known = machine.known
+    info: JSON = dict.fromkeys(_HARDWARE, "Unknown")
+    if known:
+        info |= {**machine.hardware.info, "system_serial": f"S{23990000 + machine.number}"}
+    cores, memory = machine.numa_node or ((machine.cpu_count, machine.memory) if known else (0, 0))
+    return {
+        "architecture": machine.architecture,
+        "cpu_count": machine.cpu_count if known else 0,
+        "cpu_speed": machine.hardware.cpu_speed if known else 0,
+        "bios_boot_method": machine.hardware.boot_method if known or machine.booted else None,
+        "memory": machine.memory if known else 0,
+        "hardware_info": info,
+        "hardware_uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"hardware.{machine.system_id}.maas")) if known else None,
+        "numanode_set": [{"index": 0, "memory": memory, "cores": list(range(cores)), "hugepages_set": []}],
+    }
