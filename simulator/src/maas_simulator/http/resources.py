@@ -16,7 +16,8 @@ from maas_simulator.model.scripts import JSON
 from maas_simulator.state import RegionState
 
 View = Callable[[RegionState, Record], JSON]
-Change = Callable[[Call, Record], None]
+Change = Callable[[Call, Record], object]
+"""Acts on an object; its result is ignored."""
 DELETED: Final = Answer(text="", status=204, content_type="text/plain")
 
 
@@ -129,6 +130,7 @@ class Resource:
     may_call: Callable[[Call], None] = check_anybody
     """Checks the permission to change or delete, before the object is looked up."""
     has_update: bool = True
+    read_only: bool = False
     created: int = 200
     """The status of a creation."""
     restricted: bool = False
@@ -139,6 +141,8 @@ class Resource:
     """The name of the endpoints in MAAS's description of its API, if it is not that of the kind."""
     slashes: bool = False
     """Whether the name of an object in a path may have slashes."""
+    reads: Mapping[str, Callable[[Call, Record], object]] = field(default_factory=dict)
+    """The operations that show something of an object."""
     changes: Mapping[str, Change] = field(default_factory=dict)
     """The operations that change an object and show it."""
     more_many: Handlers = field(default_factory=dict)
@@ -147,11 +151,14 @@ class Resource:
     def endpoints(self) -> Iterator[Endpoint]:
         """The endpoints of the list and of one object."""
         many: dict[tuple[str, str | None], Handler] = {("GET", None): self.list}
-        one: dict[tuple[str, str | None], Handler] = {("GET", None): self.read, ("DELETE", None): self.delete}
+        one: dict[tuple[str, str | None], Handler] = {("GET", None): self.read}
+        if not self.read_only:
+            one["DELETE", None] = self.delete
         if self.form.fields:
             many["POST", None] = self.create
         if self.form.fields and self.has_update:
             one["PUT", None] = self.update
+        one |= {("GET", op): self.reading(read) for op, read in self.reads.items()}
         one |= {("POST", op): self.changing(change) for op, change in self.changes.items()}
         make = partial(Endpoint, restricted=self.restricted, slashes=self.slashes)
         name = self.name or self.kind
@@ -207,6 +214,15 @@ class Resource:
         self.after_update(call, record, before)
         self.after_save(call, record)
         return Answer(self.view(call.region, record))
+
+    def reading(self, show: Callable[[Call, Record], object]) -> Handler:
+        """The operation that shows something."""
+
+        def act(call: Call) -> Answer:
+            return Answer(show(call, self.get(call)))
+
+        act.__doc__ = show.__doc__
+        return act
 
     def changing(self, change: Change) -> Handler:
         """The operation that makes a change."""

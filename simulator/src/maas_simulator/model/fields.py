@@ -83,6 +83,11 @@ class RecordForm:
     fields: Sequence[Field]
     check: Check | None = None
 
+    @property
+    def defaults(self) -> Record:
+        """The values of a new object of which nothing is given."""
+        return {each.name: each.default for each in self.fields}
+
     def clean(self, tables: Tables, given: Form, table: Table | None, old: Record | None = None) -> Record:
         """Return the values to store. A change (with ``old``) keeps the fields that are left out.
 

@@ -1,6 +1,6 @@
 """The network interfaces of machines: derived from a machine's number, and records once its network was changed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from maas_simulator.model.machines import SimulatedMachine
@@ -9,13 +9,12 @@ from maas_simulator.model.records import Record, Table, Tables
 
 PHYSICAL, BOND, BRIDGE, VLAN = "physical", "bond", "bridge", "vlan"
 AUTO, DHCP, STATIC, LINK_UP = "auto", "dhcp", "static", "link_up"
-IPV6: Final = 6
 LONGEST_NAME: Final = 15
 """The length of the names that Linux has for interfaces."""
 BOOT_INTERFACE: Final = "eno1"
 """The name of the first interface of a machine that was commissioned."""
 
-UNKNOWN: Final[Record] = {
+_UNKNOWN: Final[Record] = {
     **dict.fromkeys(("vendor", "product", "firmware_version")),
     "interface_speed": 0,
     "link_speed": 0,
@@ -42,10 +41,14 @@ def mac_addresses(tables: Tables, machine: SimulatedMachine) -> Collection[str]:
 
 
 def new_interface(tables: Tables, **fields: Any) -> Record:
-    """Build an interface without a link, whose id is new in the region."""
+    """Build an interface, whose id is new in the region."""
+    return _interface(id=tables["Interface"].take_id(), **fields)
+
+
+def _interface(**fields: Any) -> Record:
+    """Build an interface; by default one without a link of which nothing is known."""
     return {
-        **UNKNOWN,
-        "id": tables["Interface"].take_id(),
+        **_UNKNOWN,
         "type": PHYSICAL,
         "vlan": None,
         "discovered": None,
@@ -59,10 +62,15 @@ def new_interface(tables: Tables, **fields: Any) -> Record:
     }
 
 
-def new_link(tables: Tables, mode: str, subnet: int | None = None, ip: str | None = None, now: float = 0.0) -> Record:
+def new_link(
+    tables: Tables, mode: str, subnet: int | None = None, ip: str | None = None, now: float | None = None
+) -> Record:
     """Build a link, whose id is new in the region."""
-    number = tables["StaticIPAddress"].take_id()
-    return {"id": number, "mode": mode, "subnet": subnet, "ip_address": ip, "gateway": False, "created": now}
+    return _link_to(tables["StaticIPAddress"].take_id(), mode, subnet, ip, now)
+
+
+def _link_to(number: int, mode: str, subnet: int | None, ip: str | None, created: float | None = None) -> Record:
+    return {"id": number, "mode": mode, "subnet": subnet, "ip_address": ip, "gateway": False, "created": created}
 
 
 def ip_addresses(nics: Table) -> list[str]:
@@ -71,24 +79,21 @@ def ip_addresses(nics: Table) -> list[str]:
     return own or [nic["discovered"]["ip_address"] for nic in nics.values() if nic["discovered"]]
 
 
-def default_gateway(tables: Tables, nics: Table, version: int) -> tuple[str | None, int | None]:
-    """The default gateway of a machine, and the link that a user chose for it. By default the first link counts."""
-    found = [
-        (link, gateway)
-        for nic in nics.values()
-        for link in nic["links"]
-        if (gateway := gateway_of(tables, link)) and (":" in gateway) == (version == IPV6)
-    ]
-    for link, gateway in found:
-        if link["gateway"]:
-            return gateway, link["id"]
-    return (found[0][1], None) if found else (None, None)
+def gateways_of(tables: Tables, nic: Record) -> Iterator[tuple[int, Record, str]]:
+    """The links of an interface whose subnet provides a gateway, each with the IP version and address of that."""
+    for link in nic["links"]:
+        subnet = None if link["mode"] == LINK_UP else tables["Subnet"].get(link["subnet"] or 0)
+        if subnet and subnet["gateway_ip"]:
+            yield 6 if ":" in subnet["gateway_ip"] else 4, link, subnet["gateway_ip"]
 
 
-def gateway_of(tables: Tables, link: Record) -> str | None:
-    """The gateway that a link's subnet provides."""
-    subnet = None if link["mode"] == LINK_UP else tables["Subnet"].get(link["subnet"] or 0)
-    return None if subnet is None else subnet["gateway_ip"]
+def choose_gateway(tables: Tables, nics: Table, chosen: Record) -> None:
+    """Make the gateway of a link the machine's for its version of IP."""
+    found = [each for nic in nics.values() for each in gateways_of(tables, nic)]
+    versions = {version for version, link, _ in found if link is chosen}
+    for version, link, _ in found:
+        if version in versions:
+            link["gateway"] = link is chosen
 
 
 def is_linked(nics: Table) -> bool:
@@ -153,40 +158,25 @@ def links_to_address(nics: Table) -> list[Record]:
     return [link for nic in nics.values() for link in nic["links"] if link["mode"] == AUTO]
 
 
-def remove_link(nic: Record, link: Record) -> None:
-    """Remove a link of an interface."""
-    nic["links"] = [each for each in nic["links"] if each is not link]
-
-
 def _derive(tables: Tables, machine: SimulatedMachine) -> Table:
     """Derive the interfaces of a machine whose network was never changed."""
     nics, known = Table("Interface"), machine.known
     for index, mac_address in enumerate(machine.mac_addresses):
         number = machine.number * 10 + index
-        nic = {
-            **(_hardware(machine) if known else UNKNOWN),
-            "id": number,
-            "name": f"eno{index + 1}" if known else f"eth{index}",
-            "type": PHYSICAL,
-            "mac_address": mac_address,
-            "link_connected": True,
-            "numa_node": 0,
-            "tags": [],
-            "params": {},
-            "parents": [],
-            "links": [],
-            "vlan": None,
-            "discovered": None,
-        }
-        nics[number] = nic
+        nics[number] = nic = _interface(
+            id=number,
+            name=f"eno{index + 1}" if known else f"eth{index}",
+            mac_address=mac_address,
+            numa_node=0,
+            **(_hardware(machine) if known else {}),
+        )
         if known or (machine.booted and index == 0):
             nic |= _found(tables, machine, index)
-        if known and machine.linked:
-            link: Record = {"id": number, "mode": LINK_UP, "subnet": None, "ip_address": None}
-            nic["links"] = [link | {"gateway": False, "created": None}]
-            if nic["discovered"]:
-                own = machine.own_address if machine.addressed else None
-                nic["links"][0] |= {"mode": AUTO, "subnet": machine.subnet, "ip_address": own}
+        if known and machine.linked and nic["discovered"]:
+            own = machine.own_address if machine.addressed else None
+            nic["links"] = [_link_to(number, AUTO, machine.subnet, own)]
+        elif known and machine.linked:
+            nic["links"] = [_link_to(number, LINK_UP, None, None)]
     return nics
 
 
