@@ -12,9 +12,9 @@ from maas_simulator.http.resources import DELETED, add_tag, remove_tag
 from maas_simulator.http.storage_targets import READY, StorageOperation, Target, find, refuse
 from maas_simulator.http.storage_views import device_json, group_json, partition_json
 from maas_simulator.model.disks import PHYSICAL, VIRTUAL, Storage, group_of
-from maas_simulator.model.fields import Field, Reader, RecordForm, boolean, byte_size, choice, listed, text, whole
+from maas_simulator.model.fields import Field, RecordForm, all_of, boolean, byte_size, choice, text, whole
 from maas_simulator.model.forms import mandatory
-from maas_simulator.model.records import Record, Tables
+from maas_simulator.model.records import Record
 from maas_simulator.model.refusals import Refusal, invalid
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.storage import (
@@ -169,7 +169,7 @@ def _create_group(at: Target) -> Target:
     free = {str(each["id"]): each for each in unused}
     kinds = {"block_devices": [name for name, each in free.items() if "type" in each]}
     kinds["partitions"] = [name for name in free if name not in kinds["block_devices"]]
-    fields = (Field(name, _all_of(known), default=[], several=True) for name, known in kinds.items())
+    fields = (Field(name, all_of(choice(*known)), default=[], several=True) for name, known in kinds.items())
     values = at.clean(RecordForm("Volume group", (_NAME, _UUID, *fields)))
     members = [free[name] for kind in kinds for name in values[kind]]
     refuse(not members, "a volume group without devices")
@@ -177,15 +177,6 @@ def _create_group(at: Target) -> Target:
     group = add_group(at.storage, at.new_id("VolumeGroup"), values["name"], members)
     group["uuid"] = values["uuid"] or group["uuid"]
     return replace(at, kind="VolumeGroup", record=group)
-
-
-def _all_of(known: list[str]) -> Reader:
-    """Read a list of known names."""
-
-    def read_all(tables: Tables, value: str) -> list[str]:
-        return [choice(*known)(tables, name) for name in listed(tables, value)]
-
-    return read_all
 
 
 def _delete_group(at: Target) -> Answer:

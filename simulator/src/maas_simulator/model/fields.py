@@ -230,6 +230,11 @@ def listed(_tables: Tables, value: str) -> list[str]:
     return value.replace(",", " ").split()
 
 
+def all_of(read: Reader) -> Reader:
+    """Read a list, each element in the same way."""
+    return lambda tables, value: [read(tables, each) for each in listed(tables, value)]
+
+
 def reference(kind: str, *, by: str = "id") -> Reader:
     """Read the id of another object, which the request names by id, or by another field."""
     return lambda tables, value: _id_of(
