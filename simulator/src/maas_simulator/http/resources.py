@@ -88,7 +88,7 @@ def remove_tag(call: Call, record: Record) -> None:
     record["tags"] = [tag for tag in record["tags"] if tag != gone]
 
 
-NO_FORM: Final = RecordForm("", ())
+NO_FORM: Final = RecordForm.of("")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The storage of machines in the API: block devices, partitions and volume groups, each with its operations.
+"""The storage of machines in the API: block devices, partitions, volume groups and layouts, with their operations.
 
 MAAS's words for some conflicts are not known, such as formatting what is mounted: those are not simulated.
 """
@@ -7,18 +7,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from maas_simulator.http.calls import Answer, Call, Handlers, keyed, route
+from maas_simulator.http.calls import Answer, Call, Handler, Handlers, keyed, route
+from maas_simulator.http.render import machine_json
 from maas_simulator.http.resources import DELETED, add_tag, remove_tag
 from maas_simulator.http.storage_targets import READY, StorageOperation, Target, find, refuse
 from maas_simulator.http.storage_views import device_json, group_json, partition_json
+from maas_simulator.model.config import LAYOUTS
 from maas_simulator.model.disks import PHYSICAL, VIRTUAL, Storage, group_of
-from maas_simulator.model.fields import Field, RecordForm, all_of, boolean, byte_size, choice, text, whole
+from maas_simulator.model.fields import Field, RecordForm, all_of, boolean, byte_size, choice, one_of, text, whole
 from maas_simulator.model.forms import mandatory
+from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.records import Record
-from maas_simulator.model.refusals import Refusal, invalid
+from maas_simulator.model.refusals import Refusal, conflict, invalid, not_simulated
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.storage import (
+    BLANK,
     BLOCK,
+    SIMULATED,
     add_device,
     add_group,
     add_partition,
@@ -26,30 +31,28 @@ from maas_simulator.model.storage import (
     filesystem,
     free_space,
     group_free,
+    lay_out,
     new_uuid,
+    storage_of,
 )
 
 _NAME: Final = Field("name", text(255), required=True)
 _UUID: Final = Field("uuid", text(36, r"[0-9a-fA-F-]{36}"), default=None)
-_DEVICE: Final = RecordForm(
+_DEVICE: Final = RecordForm.of(
     "Physical block device",
-    (
-        _NAME,
-        *(Field(name, text(255)) for name in ("model", "serial", "id_path")),
-        Field("size", byte_size(143360), required=True),
-        Field("block_size", whole(512), required=True),
-    ),
+    _NAME,
+    *(Field(name, text(255)) for name in ("model", "serial", "id_path")),
+    Field("size", byte_size(143360), required=True),
+    Field("block_size", whole(512), required=True),
 )
-_FORMAT: Final = RecordForm(
+_FORMAT: Final = RecordForm.of(
     "Filesystem",
-    (
-        Field("fstype", choice("fat32", "vfat", "ext2", "ext4", "xfs", "swap", "btrfs", "zfsroot"), required=True),
-        _UUID,
-        Field("label", text(255)),
-    ),
+    Field("fstype", choice("fat32", "vfat", "ext2", "ext4", "xfs", "swap", "btrfs", "zfsroot"), required=True),
+    _UUID,
+    Field("label", text(255)),
 )
-MOUNT: Final = RecordForm(
-    "Filesystem", (Field("mount_point", text(4096, r"/.*|none"), required=True), Field("mount_options", text()))
+MOUNT: Final = RecordForm.of(
+    "Filesystem", Field("mount_point", text(4096, r"/.*|none"), required=True), Field("mount_options", text())
 )
 
 
@@ -145,7 +148,7 @@ def _create_partition(at: Target) -> Target:
     """Add a partition, by default in all free space."""
     free = free_space(at.machine, at.record)
     size = Field("size", byte_size(BLOCK, free), default=None)
-    values = at.clean(RecordForm("Partition", (size, _UUID, Field("bootable", boolean, default=False))))
+    values = at.clean(RecordForm.of("Partition", size, _UUID, Field("bootable", boolean, default=False)))
     refuse(free < BLOCK, "a partition without space")
     partition = add_partition(at.machine, at.record, at.new_id("Partition"), values["size"])
     partition |= {"bootable": values["bootable"], "uuid": values["uuid"] or partition["uuid"]}
@@ -170,7 +173,7 @@ def _create_group(at: Target) -> Target:
     kinds = {"block_devices": [name for name, each in free.items() if "type" in each]}
     kinds["partitions"] = [name for name in free if name not in kinds["block_devices"]]
     fields = (Field(name, all_of(choice(*known)), default=[], several=True) for name, known in kinds.items())
-    values = at.clean(RecordForm("Volume group", (_NAME, _UUID, *fields)))
+    values = at.clean(RecordForm.of("Volume group", _NAME, _UUID, *fields))
     members = [free[name] for kind in kinds for name in values[kind]]
     refuse(not members, "a volume group without devices")
     refuse(str(at.storage.boot_disk) in values["block_devices"], "the boot disk in a volume group")
@@ -192,7 +195,7 @@ def _create_volume(at: Target) -> Target:
     """Add a logical volume, by default in all free space."""
     free = group_free(at.storage, at.record)
     size = Field("size", byte_size(BLOCK, free), default=None)
-    values = at.clean(RecordForm("Logical volume", (_NAME, _UUID, size)))
+    values = at.clean(RecordForm.of("Logical volume", _NAME, _UUID, size))
     refuse(free < BLOCK, "a volume without space")
     volume = add_volume(at.storage, at.new_id("BlockDevice"), at.record, values["name"], values["size"])
     volume["uuid"] = values["uuid"] or volume["uuid"]
@@ -230,6 +233,85 @@ def _holder(*tagging: Any) -> Handlers:
     )
 
 
+_LAYOUT: Final = RecordForm.of(
+    "Storage layout", Field("storage_layout", one_of("storage_layout", *LAYOUTS), required=True)
+)
+_LEAST_BOOT, _LEAST_ROOT = 10**8, 3 * 10**9
+"""Sizes below which nothing is installed. MAAS's own limits, and its words for them, are not known."""
+
+
+def set_layout(call: Call) -> Answer:
+    """Replace the configuration of all disks by a layout."""
+    machine, tables = call.machine(), call.region.tables
+    call.check_permission("admin", machine)
+    if machine.status is not Status.READY:
+        raise conflict("Cannot change the storage layout on a machine that is not Ready.")
+    layout = _LAYOUT.clean(tables, call.form, None)["storage_layout"]
+    storage = storage_of(machine)
+    size = byte_size(0, percent_of=storage.devices.get(storage.boot_disk or 0, {}).get("size", 0))
+    fields = (
+        Field(
+            "root_device", one_of("root_device", *(str(each["id"]) for each in storage.of_type(PHYSICAL))), default=0
+        ),
+        *(Field(name, size, default=None) for name in ("boot_size", "root_size", "lv_size")),
+        *(Field(name, text(255)) for name in ("vg_name", "lv_name")),
+    )
+    values = RecordForm("Storage layout", fields).clean(tables, call.form, None)
+    values["root_device"] = int(values["root_device"])
+    if layout not in SIMULATED or not storage.devices:
+        raise not_simulated(f"the storage layout {layout} on this machine")
+    if layout != BLANK:
+        _check_sizes(machine, storage, values)
+    lay_out(machine, storage, layout, tables.take_id, values)
+    machine.storage = storage
+    return Answer(machine_json(call.region, machine))
+
+
+def _check_sizes(machine: SimulatedMachine, storage: Storage, values: Record) -> None:
+    disk = storage.devices[values["root_device"] or storage.boot_disk or 0]
+    most = free_space(machine, {**disk, "partitions": [], "filesystem": None}) - 2**29
+    boot, root, volume = values["boot_size"] or _LEAST_BOOT, values["root_size"] or _LEAST_ROOT, values["lv_size"] or 0
+    refuse(boot < _LEAST_BOOT or root < _LEAST_ROOT, "partitions that are too small")
+    refuse(boot + root > most or boot + volume > min(most, values["root_size"] or most), "sizes that are too large")
+
+
+_SPECIAL: Final = RecordForm.of("Filesystem", *MOUNT.fields, Field("fstype", choice("tmpfs", "ramfs"), required=True))
+
+
+def _mount_special(at: Target) -> None:
+    values = at.clean(_SPECIAL)
+    check_mount_point(at.storage, values["mount_point"])
+    at.storage.special.append(filesystem(new_uuid("filesystem", at.new_id("Filesystem")), **values))
+
+
+def _unmount_special(at: Target) -> None:
+    place = at.clean(RecordForm("Filesystem", MOUNT.fields[:1]))["mount_point"]
+    left = [each for each in at.storage.special if each["mount_point"] != place]
+    refuse(len(left) == len(at.storage.special), "unmounting where nothing is mounted")
+    at.storage.special = left
+
+
+def _restore(words: str) -> Handler:
+    """Fail like MAAS, which reads what it restores from the output of commissioning: here, it has no resources."""
+
+    def restore(call: Call) -> Answer:
+        machine = call.machine()
+        call.check_permission("admin", machine)
+        if machine.status not in (Status.READY, Status.FAILED_TESTING):
+            raise conflict(f"Machine must be in a ready or failed testing state to restore {words}")
+        raise Refusal(500, "No resources found from commissioning output")
+
+    return restore
+
+
+MACHINE_OPERATIONS: Final = keyed(
+    POST_set_storage_layout=set_layout,
+    POST_mount_special=StorageOperation(_mount_special, "mount the filesystem", "edit"),
+    POST_unmount_special=StorageOperation(_unmount_special, "unmount the filesystem", "edit"),
+    POST_restore_storage_configuration=_restore("storage configuration."),
+    POST_restore_default_configuration=_restore("default networking and storage configuration."),
+    POST_restore_networking_configuration=_restore("networking configuration"),
+)
 _NODE: Final = "nodes/{system_id}/"
 _UPDATABLE: Final = READY | {Status.DEPLOYED}
 ENDPOINTS: Final = (
