@@ -9,10 +9,9 @@ from maas_simulator.http.calls import Answer, Call, keyed, route
 from maas_simulator.http.resources import DELETED, Resource, by_id, check_admin, check_anybody, no_change, record_json
 from maas_simulator.model.auth import USUAL_CONSUMER, Token, User
 from maas_simulator.model.fields import Cleaning, Field, RecordForm, text
-from maas_simulator.model.forms import Form, last, mandatory
+from maas_simulator.model.forms import last, mandatory
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import HTML, PLAIN, Refusal, database_conflict, invalid, not_found, not_simulated
-from maas_simulator.state import RegionState
 
 LOGIN: Final = "/MAAS/accounts/authenticate/"
 """The path where people log in, outside the API."""
@@ -26,15 +25,15 @@ SYSTEM_USERS: Final = {
 _SSH_KEY: Final = re.compile(r"(ssh-(rsa|dss|ed25519)|ecdsa-sha2-nistp\d+|sk-\S+) [A-Za-z0-9+/]{16,}={0,3}( .*)?")
 
 
-def authenticate(region: RegionState, method: str, form: Form) -> Answer:
+def authenticate(call: Call) -> Answer:
     """Return the first API key of a user."""
-    if method != "POST":
+    if call.method != "POST":
         raise Refusal(405, "", HTML, {"Allow": "POST"}).without_vary()
-    user = region.users.get(last(form, "username"))
-    if user is None or not user.accepts(last(form, "password")):
+    user = call.region.users.get(last(call.form, "username"))
+    if user is None or not user.accepts(last(call.form, "password")):
         raise Refusal(403, "", HTML).without_vary()
-    shown = _shown(replace(region.authenticator.tokens_of(user)[0], name=last(form, "consumer") or USUAL_CONSUMER))
-    return Answer(shown, content_type="application/json", headers={}, indented=False)
+    token, name = call.region.authenticator.tokens_of(user)[0], last(call.form, "consumer") or USUAL_CONSUMER
+    return Answer(_shown(replace(token, name=name)), content_type="application/json", headers={}, indented=False)
 
 
 def whoami(call: Call) -> Answer:
@@ -178,7 +177,7 @@ def _keys(kind: str, path: str, wrong: str, is_valid: Callable[[str], object], m
         f"account/prefs/{path}/",
         f"account/prefs/{path}/{{id}}/",
         record_json(f"account/prefs/{path}", "user"),
-        form=RecordForm("", (Field("key", text(), required=True),), check),
+        form=RecordForm.of("", Field("key", text(), required=True), check=check),
         from_call=lambda call: {"user": call.user.username, **more},
         before_store=check_new,
         find=find_own,

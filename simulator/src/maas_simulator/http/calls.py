@@ -13,10 +13,10 @@ from urllib.parse import parse_qs
 from pydantic_core import to_json
 
 from maas_simulator.model.auth import User
-from maas_simulator.model.forms import Form
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.refusals import BY_USER, JSON_TYPE, PLAIN, Refusal, forbidden, not_found, not_simulated
+from maas_simulator.model.statuses import Status
 from maas_simulator.state import RegionState
 
 
@@ -26,13 +26,13 @@ class Call:
 
     region: RegionState
     user: User
+    method: str
     path: str
     raw_query: str
-    query: Form
-    form: Form
+    query: dict[str, list[str]]
+    form: dict[str, list[str]]
     parts: tuple[str, ...]
-    method: str = "GET"
-    data: object = None
+    data: object
     """The body as MAAS's ``data``: its form, decoded JSON, or None."""
 
     def machine(self, kind: str = "") -> SimulatedMachine:
@@ -58,12 +58,16 @@ PERMISSIONS: Final[Mapping[str, Callable[[Call, SimulatedMachine], bool]]] = {
     "view": Call.sees,
     "lock": Call.sees,
     "edit": lambda call, machine: call.sees(machine) and not machine.locked,
+    "configure": lambda call, machine: (
+        PERMISSIONS["edit"](call, machine) and (machine.status is not Status.READY or call.user.is_superuser)
+    ),
     "admin": lambda call, machine: call.user.is_superuser and not machine.locked,
     "superuser": lambda call, _machine: call.user.is_superuser,
     "owner": lambda call, machine: machine.owner == call.user.username and not machine.locked,
 }
 """The permissions on machines. ``lock`` is for locking and unlocking; ``superuser`` for reads, and for operations that
-check locks themselves; ``owner`` for marking a machine broken."""
+check locks themselves; ``configure`` for storage, which only superusers change while nobody owns the machine; ``owner``
+for marking a machine broken."""
 
 
 @dataclass(frozen=True)

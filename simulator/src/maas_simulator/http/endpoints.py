@@ -19,9 +19,7 @@ from maas_simulator.http import (
     region_routes,
     result_routes,
     script_resources,
-    storage_layouts,
     storage_resources,
-    tag_resources,
 )
 from maas_simulator.http.calls import Endpoint, Handler, route
 from maas_simulator.http.empty_collections import EMPTY
@@ -34,7 +32,7 @@ PREFIX = "/MAAS/api/2.0/"
 RESOURCES = (
     organisation_resources.ZONES,
     organisation_resources.POOLS,
-    tag_resources.TAGS,
+    organisation_resources.TAGS,
     dns_resources.DOMAINS,
     dns_resources.NAMES,
     dns_resources.RECORDS,
@@ -93,13 +91,13 @@ SIMULATED = (
             **{("POST", name): Operation(rule) for name, rule in RULES.items() if name != "power_off"},
             **ONLY_CHECKED,
             **interface_resources.MACHINE_OPERATIONS,
-            **storage_layouts.MACHINE_OPERATIONS,
+            **storage_resources.MACHINE_OPERATIONS,
         },
         **_ANY_NODE,
         PUT=machine_edits.update,
         GET_query_power_state=machine_routes.query_power_state,
-        POST_set_workload_annotations=machine_edits.set_workload_annotations,
-        POST_set_owner_data=machine_edits.set_owner_data,
+        POST_set_workload_annotations=machine_edits.annotating("workload annotation"),
+        POST_set_owner_data=machine_edits.annotating("owner data"),
         POST_power_off=machine_routes.power_off,
     ),
     route(

@@ -120,16 +120,14 @@ DEVICES: Final = Resource(
     "devices/",
     "devices/{system_id}/",
     device_json,
-    form=RecordForm(
+    form=RecordForm.of(
         "Node",
-        (
-            Field("hostname", hostname),
-            Field("description", text()),
-            Field("domain", domain, default=0),
-            Field("zone", reference("Zone", by="name"), default=1),
-            Field("parent", text(), default=None),
-            Field("mac_addresses", text(), required=True, default=""),
-        ),
+        Field("hostname", hostname),
+        Field("description", text()),
+        Field("domain", domain, default=0),
+        Field("zone", reference("Zone", by="name"), default=1),
+        Field("parent", text(), default=None),
+        Field("mac_addresses", text(), required=True, default=""),
     ),
     find=lambda _call, table, name: table.named(name, "system_id"),
     may_create=check_anybody,

@@ -1,11 +1,10 @@
 """Resources of the region itself: notifications, repositories, license keys, image sources and DHCP snippets."""
 
-from collections.abc import Callable
 from typing import Final
 
 from maas_simulator.http.calls import Answer, Call, keyed
 from maas_simulator.http.network_views import subnet_json
-from maas_simulator.http.resources import Resource, by_id, by_id_or_name, check_admin, read_id, record_json
+from maas_simulator.http.resources import Resource, by_id_or_name, check_admin, record_json
 from maas_simulator.http.script_resources import revert
 from maas_simulator.model.built_in_scripts import add_revision
 from maas_simulator.model.fields import (
@@ -14,7 +13,9 @@ from maas_simulator.model.fields import (
     Cleaning,
     Field,
     Invalid,
+    Reader,
     RecordForm,
+    all_of,
     boolean,
     choice,
     json_object,
@@ -26,8 +27,8 @@ from maas_simulator.model.fields import (
 )
 from maas_simulator.model.forms import Form, last
 from maas_simulator.model.networks import API
-from maas_simulator.model.records import Record, Table, Tables
-from maas_simulator.model.refusals import forbidden, invalid, not_found, not_simulated
+from maas_simulator.model.records import Record, Tables
+from maas_simulator.model.refusals import forbidden, invalid, not_simulated
 from maas_simulator.model.scripts import JSON, http_date, iso_date
 from maas_simulator.state import RegionState
 
@@ -82,19 +83,17 @@ NOTIFICATIONS: Final = Resource(
     "notifications/",
     "notifications/{id}/",
     record_json("notifications", "dismissed"),
-    form=RecordForm(
+    form=RecordForm.of(
         "Notification",
-        (
-            Field("ident", text(40), default=None, unique=True),
-            Field("user", _no_user, default=None),
-            Field("users", boolean, default=False),
-            Field("admins", boolean, default=False),
-            Field("message", text(), required=True),
-            Field("context", json_object("Context is not a mapping."), default={}),
-            Field("category", choice("error", "warning", "success", "info"), default="info"),
-            Field("dismissable", boolean, default=True),
-        ),
-        _check_notification,
+        Field("ident", text(40), default=None, unique=True),
+        Field("user", _no_user, default=None),
+        Field("users", boolean, default=False),
+        Field("admins", boolean, default=False),
+        Field("message", text(), required=True),
+        Field("context", json_object("Context is not a mapping."), default={}),
+        Field("category", choice("error", "warning", "success", "info"), default="info"),
+        Field("dismissable", boolean, default=True),
+        check=_check_notification,
     ),
     shown=_is_shown,
     may_call=check_admin,
@@ -102,22 +101,12 @@ NOTIFICATIONS: Final = Resource(
 )
 
 
-def _repository_url(_tables: Tables, value: str) -> str:
-    if not value.startswith(("http://", "https://", "ppa:", "ftp://")):
-        raise Invalid("Enter a valid repository URL or PPA location.")
-    return value
+_URL: Final = text(pattern=r"(https?://|ppa:|ftp://).*", wrong="Enter a valid repository URL or PPA location.")
 
 
-def _each_of(name: str, *known: str) -> Callable[[Tables, str], list[str]]:
-    """Read a list whose elements are all known."""
-
-    def read(tables: Tables, value: str) -> list[str]:
-        for each in listed(tables, value):
-            if each not in known:
-                raise Invalid(f"'{each}' is not a valid {name}. It should be one of: {', '.join(map(repr, known))}.")
-        return listed(tables, value)
-
-    return read
+def _parts(name: str, *known: str) -> Reader:
+    words = f"'{{}}' is not a valid {name}. It should be one of: {', '.join(map(repr, known))}."
+    return all_of(choice(*known, wrong=words))
 
 
 REPOSITORIES: Final = Resource(
@@ -125,20 +114,18 @@ REPOSITORIES: Final = Resource(
     "package-repositories/",
     "package-repositories/{id}/",
     record_json("package-repositories", "default"),
-    form=RecordForm(
+    form=RecordForm.of(
         "Package repository",
-        (
-            Field("name", text(41), required=True, unique=True),
-            Field("url", _repository_url, required=True),
-            Field("distributions", listed, default=[]),
-            Field("disabled_pockets", _each_of("pocket", "updates", "security", "backports"), default=[]),
-            Field("disabled_components", _each_of("component", "restricted", "universe", "multiverse"), default=[]),
-            Field("disable_sources", boolean, default=False),
-            Field("components", listed, default=[]),
-            Field("arches", listed, default=["amd64", "i386"]),
-            Field("key", text()),
-            Field("enabled", boolean, default=True),
-        ),
+        Field("name", text(41), required=True, unique=True),
+        Field("url", _URL, required=True),
+        Field("distributions", listed, default=[]),
+        Field("disabled_pockets", _parts("pocket", "updates", "security", "backports"), default=[]),
+        Field("disabled_components", _parts("component", "restricted", "universe", "multiverse"), default=[]),
+        Field("disable_sources", boolean, default=False),
+        Field("components", listed, default=[]),
+        Field("arches", listed, default=["amd64", "i386"]),
+        Field("key", text()),
+        Field("enabled", boolean, default=True),
     ),
     find=by_id_or_name,
     may_call=check_admin,
@@ -155,12 +142,10 @@ LICENSE_KEYS: Final = Resource(
     "license-keys/",
     "license-key/{osystem}/{distro_series}",
     record_json("license-key"),
-    form=RecordForm(
+    form=RecordForm.of(
         "License key",
-        (
-            *(Field(name, one_of(name), required=True) for name in ("osystem", "distro_series")),
-            Field("license_key", text(), required=True),
-        ),
+        *(Field(name, one_of(name), required=True) for name in ("osystem", "distro_series")),
+        Field("license_key", text(), required=True),
     ),
     given=_with_system,
     find=lambda _call, _table, _name: None,
@@ -182,57 +167,29 @@ def _stamp(call: Call, values: Record, old: Record | None) -> None:
     values.update({"created": old["created"] if old else now, "updated": now})
 
 
-def _remove_selections(call: Call, source: Record) -> None:
-    call.region.tables["BootSourceSelection"].delete_where(boot_source=source["id"])
-
-
 SOURCES: Final = Resource(
     "BootSource",
     "boot-sources/",
     "boot-sources/{id}/",
     record_json("boot-sources"),
-    form=RecordForm(
+    form=RecordForm.of(
         "Boot source",
-        (
-            Field("url", text(pattern=r"https?://\S+", wrong="Enter a valid URL."), required=True, unique=True),
-            Field("keyring_filename", text(4096)),
-            Field("keyring_data", verbatim),
-        ),
-        _check_source,
+        Field("url", text(pattern=r"https?://\S+", wrong="Enter a valid URL."), required=True, unique=True),
+        Field("keyring_filename", text(4096)),
+        Field("keyring_data", verbatim),
+        check=_check_source,
     ),
     before_store=_stamp,
-    before_delete=_remove_selections,
     restricted=True,
     created=201,
 )
 
 
 def _selection_json(_region: RegionState, selection: Record) -> JSON:
+    source = selection["boot_source"]
     shown = {name: value for name, value in selection.items() if name != "boot_source"}
-    path = f"boot-sources/{selection['boot_source']}/selections/{selection['id']}/"
-    return {**shown, "boot_source_id": selection["boot_source"], "resource_uri": f"{API}/{path}"}
-
-
-def _source_id(call: Call) -> int:
-    source = call.region.tables["BootSource"].get(read_id(call.parts[0]))
-    if source is None:
-        raise not_found("BootSource")
-    return int(source["id"])
-
-
-def _selections(call: Call) -> Answer:
-    """The selections of an image source."""
-    found = call.region.tables["BootSourceSelection"].where(boot_source=_source_id(call))
-    return Answer([_selection_json(call.region, selection) for selection in found])
-
-
-def _check_source_exists(call: Call) -> None:
-    _source_id(call)
-
-
-def _find_selection(call: Call, table: Table, name: str) -> Record | None:
-    number, found = _source_id(call), by_id(call, table, name)
-    return found if found is not None and found["boot_source"] == number else None
+    uri = f"{API}/boot-sources/{source}/selections/{selection['id']}/"
+    return {**shown, "boot_source_id": source, "resource_uri": uri}
 
 
 def _check_selection(call: Call, values: Record, old: Record | None) -> None:
@@ -247,28 +204,25 @@ SELECTIONS: Final = Resource(
     "boot-sources/{boot_source_id}/selections/",
     "boot-sources/{boot_source_id}/selections/{id}/",
     _selection_json,
-    form=RecordForm(
+    form=RecordForm.of(
         "Boot source selection",
-        (
-            Field("os", text(), required=True),
-            Field("release", text(), required=True),
-            *(Field(name, listed, default=["*"]) for name in ("arches", "subarches", "labels")),
-        ),
+        *(Field(name, text(), required=True) for name in ("os", "release")),
+        *(Field(name, listed, default=["*"]) for name in ("arches", "subarches", "labels")),
     ),
-    from_call=lambda call: {"boot_source": _source_id(call)},
+    within=(SOURCES, "boot_source"),
     before_store=_check_selection,
-    find=_find_selection,
-    may_create=_check_source_exists,
     restricted=True,
     created=201,
-    more_many=keyed(GET=_selections),
 )
+
+
+_SCOPES: Final = ("node", "subnet", "iprange")
 
 
 def _check_snippet(cleaning: Cleaning) -> None:
     """Check the scope of a snippet. A subnet or node makes it no longer global."""
     values = cleaning.values
-    scopes = [name for name in ("node", "subnet", "iprange") if values[name] is not None]
+    scopes = [name for name in _SCOPES if values[name] is not None]
     if values["global_snippet"] and scopes:
         values.update(dict.fromkeys(scopes))
     elif len(scopes) > 1:
@@ -276,47 +230,39 @@ def _check_snippet(cleaning: Cleaning) -> None:
 
 
 def _keep_value(call: Call, values: Record, old: Record | None) -> None:
-    value, history = values.pop("value"), old["history"] if old else []
-    values["history"] = history
-    if value and (not history or value != history[0]["data"]):
+    value, values["history"] = values.pop("value"), old["history"] if old else []
+    if value and value not in [each["data"] for each in values["history"][:1]]:
         add_revision(call.region.tables, values, value, None, call.region.now())
-
-
-def _snippet_json(region: RegionState, snippet: Record) -> JSON:
-    subnet, history = snippet["subnet"], snippet["history"]
-    scopes = ("node", "subnet", "iprange")
-    return {
-        **{name: value for name, value in snippet.items() if name not in (*scopes, "history")},
-        "value": history[0]["data"],
-        "node": snippet["node"] and {"system_id": snippet["node"]},
-        "subnet": subnet and subnet_json(region, region.tables["Subnet"][subnet]),
-        "iprange": snippet["iprange"],
-        "global_snippet": not any(snippet[name] for name in scopes),
-        "history": [
-            {"id": each["id"], "value": each["data"], "created": http_date(each["created"])} for each in history
-        ],
-        "resource_uri": f"{API}/dhcp-snippets/{snippet['id']}/",
-    }
 
 
 SNIPPETS: Final = Resource(
     "DHCPSnippet",
     "dhcp-snippets/",
     "dhcp-snippets/{id}/",
-    _snippet_json,
-    form=RecordForm(
-        "DHCP snippet",
-        (
-            Field("name", text(255), required=True),
-            Field("value", verbatim, required=True),
-            Field("description", text()),
-            Field("enabled", boolean, default=True),
-            Field("node", text(), default=None),
-            Field("subnet", reference("Subnet"), default=None),
-            Field("iprange", reference("IPRange"), default=None),
-            Field("global_snippet", boolean, default=False),
+    record_json(
+        "dhcp-snippets",
+        value=lambda _region, snippet: snippet["history"][0]["data"],
+        node=lambda _region, snippet: snippet["node"] and {"system_id": snippet["node"]},
+        subnet=lambda region, snippet: (
+            snippet["subnet"] and subnet_json(region, region.tables["Subnet"][snippet["subnet"]])
         ),
-        _check_snippet,
+        global_snippet=lambda _region, snippet: not any(snippet[name] for name in _SCOPES),
+        history=lambda _region, snippet: [
+            {"id": each["id"], "value": each["data"], "created": http_date(each["created"])}
+            for each in snippet["history"]
+        ],
+    ),
+    form=RecordForm.of(
+        "DHCP snippet",
+        Field("name", text(255), required=True),
+        Field("value", verbatim, required=True),
+        Field("description", text()),
+        Field("enabled", boolean, default=True),
+        Field("node", text(), default=None),
+        Field("subnet", reference("Subnet"), default=None),
+        Field("iprange", reference("IPRange"), default=None),
+        Field("global_snippet", boolean, default=False),
+        check=_check_snippet,
     ),
     find=by_id_or_name,
     may_call=check_admin,

@@ -87,7 +87,7 @@ def remove_tag(call: Call, record: Record) -> None:
     record["tags"] = [tag for tag in record["tags"] if tag != gone]
 
 
-NO_FORM: Final = RecordForm("", ())
+NO_FORM: Final = RecordForm.of("")
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,8 @@ class Resource:
     """Checks the permission to change or delete, before the object is looked up."""
     has_update: bool = True
     read_only: bool = False
+    within: "tuple[Resource, str] | None" = None
+    """The resource whose object is first in the path, and the field that refers to it."""
     created: int = 200
     """The status of a creation."""
     restricted: bool = False
@@ -169,10 +171,17 @@ class Resource:
         """The objects."""
         return call.region.tables[self.kind]
 
-    def get(self, call: Call) -> Record:
+    def scope(self, call: Call) -> Record:
+        """The fields that all objects of the path have."""
+        if self.within is None:
+            return {}
+        parent, name = self.within
+        return {name: parent.get(call, 0)["id"]}
+
+    def get(self, call: Call, part: int = -1) -> Record:
         """The object in the path; 404 if there is none."""
-        found = self.find(call, self.table(call), call.parts[-1])
-        if found is None:
+        scope, found = self.scope(call), self.find(call, self.table(call), call.parts[part])
+        if found is None or any(found[name] != value for name, value in scope.items()):
             raise not_found(self.kind)
         return found
 
@@ -185,7 +194,7 @@ class Resource:
 
     def list(self, call: Call) -> Answer:
         """All objects that the user may see."""
-        found = sorted(self.table(call).values(), key=self.order)
+        found = sorted(self.table(call).where(**self.scope(call)), key=self.order)
         return Answer([self.view(call.region, record) for record in found if self.shown(call, record)])
 
     def read(self, call: Call) -> Answer:
@@ -195,8 +204,9 @@ class Resource:
     def create(self, call: Call) -> Answer:
         """Create an object."""
         self.may_create(call)
-        table = self.table(call)
-        values = {**self.form.clean(call.region.tables, self.given(call), table), **self.from_call(call)}
+        table, scope = self.table(call), self.scope(call)
+        values = self.form.clean(call.region.tables, self.given(call), table)
+        values |= {**scope, **self.from_call(call)}
         self.before_store(call, values, None)
         record = table.add(**values)
         self.after_create(call, record)

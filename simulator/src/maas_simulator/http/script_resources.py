@@ -244,29 +244,27 @@ SCRIPTS: Final = Resource(
     "scripts/",
     "scripts/{name}",
     script_json,
-    form=RecordForm(
+    form=RecordForm.of(
         "Script",
-        (
-            Field("name", text(255, r"[\w.-]+"), required=True, unique=True),
-            Field("title", text(255)),
-            Field("description", text()),
-            Field("tags", listed, default=[]),
-            Field("type", _reported(script_type), default=int(SetType.TESTING)),
-            Field("hardware_type", _reported(hardware_type), default=0),
-            Field("parallel", _reported(_parallel), default=0),
-            Field("results", _dictionary("results"), default={}),
-            Field("parameters", _dictionary("parameters", nested=True), default={}),
-            Field("packages", _dictionary("packages"), default={}),
-            Field("timeout", _timeout, default=0),
-            Field("for_hardware", listed, default=[]),
-            *(
-                Field(name, boolean, default=False)
-                for name in ("destructive", "may_reboot", "recommission", "apply_configured_networking")
-            ),
-            Field("comment", text()),
-            Field("script", verbatim),
+        Field("name", text(255, r"[\w.-]+"), required=True, unique=True),
+        Field("title", text(255)),
+        Field("description", text()),
+        Field("tags", listed, default=[]),
+        Field("type", _reported(script_type), default=int(SetType.TESTING)),
+        Field("hardware_type", _reported(hardware_type), default=0),
+        Field("parallel", _reported(_parallel), default=0),
+        Field("results", _dictionary("results"), default={}),
+        Field("parameters", _dictionary("parameters", nested=True), default={}),
+        Field("packages", _dictionary("packages"), default={}),
+        Field("timeout", _timeout, default=0),
+        Field("for_hardware", listed, default=[]),
+        *(
+            Field(name, boolean, default=False)
+            for name in ("destructive", "may_reboot", "recommission", "apply_configured_networking")
         ),
-        _check_script,
+        Field("comment", text()),
+        Field("script", verbatim),
+        check=_check_script,
     ),
     given=lambda call: _with_metadata(call.form),
     find=lambda _call, table, name: table.named(name) or find(table, name),

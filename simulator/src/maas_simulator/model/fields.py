@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from maas_simulator.model.forms import Form, is_true, last
 from maas_simulator.model.records import Record, Table, Tables
@@ -88,6 +88,11 @@ class RecordForm:
     """The name of the kind in messages, such as ``Resource pool``."""
     fields: Sequence[Field]
     check: Check | None = None
+
+    @classmethod
+    def of(cls, label: str, *fields: Field, check: Check | None = None) -> Self:
+        """Make a form of its fields."""
+        return cls(label, fields, check)
 
     @property
     def defaults(self) -> Record:
@@ -235,6 +240,11 @@ def no_such_choice(name: str, value: str, known: Iterable[object]) -> str:
 def listed(_tables: Tables, value: str) -> list[str]:
     """Read a list, separated by commas or spaces."""
     return value.replace(",", " ").split()
+
+
+def all_of(read: Reader) -> Reader:
+    """Read a list, each element in the same way."""
+    return lambda tables, value: [read(tables, each) for each in listed(tables, value)]
 
 
 def reference(kind: str, *, by: str = "id") -> Reader:
