@@ -8,20 +8,9 @@ from typing import Final
 from maas_simulator.http.calls import Answer, Call, route
 from maas_simulator.http.network_views import subnet_of
 from maas_simulator.http.resources import DELETED, Resource, by_id, check_admin, check_superuser, record_json
+from maas_simulator.model import fields
 from maas_simulator.model.events import timestamp
-from maas_simulator.model.fields import (
-    WHOLE_FORM,
-    Cleaning,
-    Field,
-    RecordForm,
-    address,
-    choice,
-    mac_address,
-    reference,
-    specified,
-    text,
-    whole,
-)
+from maas_simulator.model.fields import WHOLE_FORM, Cleaning, Field, RecordForm
 from maas_simulator.model.forms import Form, is_yes, last
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
@@ -124,16 +113,14 @@ RANGES: Final = Resource(
     "ipranges/{id}/",
     record_json("ipranges", subnet=subnet_of(), user=_owner),
     find=_range_by_id,
-    form=RecordForm(
+    form=RecordForm.of(
         "IP range",
-        (
-            Field("subnet", reference("Subnet"), required=True),
-            Field("type", choice("dynamic", "reserved"), required=True),
-            Field("start_ip", address, required=True),
-            Field("end_ip", address, required=True),
-            Field("comment", text(255)),
-        ),
-        _check_range,
+        Field("subnet", fields.reference("Subnet"), required=True),
+        Field("type", fields.choice("dynamic", "reserved"), required=True),
+        Field("start_ip", fields.address, required=True),
+        Field("end_ip", fields.address, required=True),
+        Field("comment", fields.text(255)),
+        check=_check_range,
     ),
     given=lambda call: _with_subnet(call, "start_ip"),
     from_call=lambda call: {"user": call.user.username},
@@ -168,15 +155,13 @@ ROUTES: Final = Resource(
     "static-routes/",
     "static-routes/{id}/",
     record_json("static-routes", source=subnet_of("source"), destination=subnet_of("destination")),
-    form=RecordForm(
+    form=RecordForm.of(
         "Static route",
-        (
-            Field("source", specified("Subnet"), required=True, default=None),
-            Field("destination", specified("Subnet"), required=True, default=None),
-            Field("gateway_ip", address, required=True, default=None),
-            Field("metric", whole(0), default=0),
-        ),
-        _check_route,
+        Field("source", fields.specified("Subnet"), required=True, default=None),
+        Field("destination", fields.specified("Subnet"), required=True, default=None),
+        Field("gateway_ip", fields.address, required=True, default=None),
+        Field("metric", fields.whole(0), default=0),
+        check=_check_route,
     ),
 )
 
@@ -204,15 +189,13 @@ RESERVED: Final = Resource(
     "reservedips/",
     "reservedips/{id}/",
     record_json("reservedips", subnet=subnet_of()),
-    form=RecordForm(
+    form=RecordForm.of(
         "Reserved IP",
-        (
-            Field("ip", address, required=True, default=None, unique=True, label="IP address"),
-            Field("mac_address", mac_address, required=True, default=None),
-            Field("subnet", reference("Subnet"), default=None),
-            Field("comment", text(255)),
-        ),
-        _check_reserved,
+        Field("ip", fields.address, required=True, default=None, unique=True, label="IP address"),
+        Field("mac_address", fields.mac_address, required=True, default=None),
+        Field("subnet", fields.reference("Subnet"), default=None),
+        Field("comment", fields.text(255)),
+        check=_check_reserved,
     ),
     given=lambda call: _with_subnet(call, "ip"),
     may_change=lambda call, _record: check_admin(call),
@@ -220,9 +203,9 @@ RESERVED: Final = Resource(
 
 
 _RESERVATION: Final = RecordForm(
-    "", (Field("subnet", specified("Subnet"), default=None), Field("ip", address, default=None))
+    "", (Field("subnet", fields.specified("Subnet"), default=None), Field("ip", fields.address, default=None))
 )
-_RELEASE: Final = RecordForm("", (Field("ip", address, required=True),))
+_RELEASE: Final = RecordForm("", (Field("ip", fields.address, required=True),))
 
 
 def address_json(region: RegionState, record: Record) -> JSON:

@@ -75,13 +75,11 @@ DOMAINS: Final = Resource(
     "domains/",
     "domains/{id}/",
     domain_json,
-    form=RecordForm(
+    form=RecordForm.of(
         "Domain",
-        (
-            Field("name", _domain_name, required=True, unique=True),
-            Field("authoritative", boolean, default=True),
-            Field("ttl", _TTL, default=None),
-        ),
+        Field("name", _domain_name, required=True, unique=True),
+        Field("authoritative", boolean, default=True),
+        Field("ttl", _TTL, default=None),
     ),
     find=by_id_or_name,
     after_create=lambda _call, domain: domain.update(is_default=False),

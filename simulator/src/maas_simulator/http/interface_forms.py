@@ -4,19 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from maas_simulator.model.fields import (
-    Cleaning,
-    Field,
-    RecordForm,
-    boolean,
-    choice,
-    listed,
-    mac_address,
-    one_of,
-    reference,
-    text,
-    whole,
-)
+from maas_simulator.model import fields
+from maas_simulator.model.fields import Cleaning, Field, RecordForm
 from maas_simulator.model.forms import Form
 from maas_simulator.model.interfaces import BOND, BRIDGE, PHYSICAL, VLAN
 from maas_simulator.model.machines import SimulatedMachine
@@ -34,33 +23,33 @@ PARENTS: Final[Mapping[str, str]] = {
 """MAAS's messages for a wrong number of parents, by type."""
 
 _COMMON: Final = (
-    Field("tags", listed, default=[], several=True),
-    Field("vlan", reference("VLAN"), default=None),
-    Field("mtu", whole(552, 65535), default=None),
-    Field("accept_ra", boolean, default=None),
-    Field("autoconf", boolean, default=None),
+    Field("tags", fields.listed, default=[], several=True),
+    Field("vlan", fields.reference("VLAN"), default=None),
+    Field("mtu", fields.whole(552, 65535), default=None),
+    Field("accept_ra", fields.boolean, default=None),
+    Field("autoconf", fields.boolean, default=None),
 )
 _MODES: Final = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
 _HASHES: Final = ("layer2", "layer2+3", "layer3+4", "encap2+3", "encap3+4")
 _OWN: Final[Mapping[str, Sequence[Field]]] = {
     PHYSICAL: (
-        Field("interface_speed", whole(0), default=0),
-        Field("link_speed", whole(0), default=0),
-        Field("link_connected", boolean, default=True),
+        Field("interface_speed", fields.whole(0), default=0),
+        Field("link_speed", fields.whole(0), default=0),
+        Field("link_connected", fields.boolean, default=True),
     ),
     BOND: (
-        Field("bond_mode", one_of("bond_mode", *_MODES), default="active-backup"),
-        Field("bond_miimon", whole(0), default=100),
-        Field("bond_downdelay", whole(0), default=0),
-        Field("bond_updelay", whole(0), default=0),
-        Field("bond_lacp_rate", one_of("bond_lacp_rate", "fast", "slow"), default="fast"),
-        Field("bond_xmit_hash_policy", one_of("bond_xmit_hash_policy", *_HASHES), default="layer2"),
-        Field("bond_num_grat_arp", whole(0, 255), default=1),  # codespell:ignore grat
+        Field("bond_mode", fields.one_of("bond_mode", *_MODES), default="active-backup"),
+        Field("bond_miimon", fields.whole(0), default=100),
+        Field("bond_downdelay", fields.whole(0), default=0),
+        Field("bond_updelay", fields.whole(0), default=0),
+        Field("bond_lacp_rate", fields.one_of("bond_lacp_rate", "fast", "slow"), default="fast"),
+        Field("bond_xmit_hash_policy", fields.one_of("bond_xmit_hash_policy", *_HASHES), default="layer2"),
+        Field("bond_num_grat_arp", fields.whole(0, 255), default=1),  # codespell:ignore grat
     ),
     BRIDGE: (
-        Field("bridge_type", one_of("bridge_type", "standard", "ovs"), default="standard"),
-        Field("bridge_stp", boolean, default=False),
-        Field("bridge_fd", whole(0), default=15),
+        Field("bridge_type", fields.one_of("bridge_type", "standard", "ovs"), default="standard"),
+        Field("bridge_stp", fields.boolean, default=False),
+        Field("bridge_fd", fields.whole(0), default=15),
     ),
     VLAN: (),
 }
@@ -85,9 +74,9 @@ class InterfaceForm:
 
     def clean(self, given: Form) -> Record:
         """Return the values to store, with ``params``; a ``Refusal`` with all errors."""
-        mac = Field("mac_address", mac_address, required=self.kind == PHYSICAL)
+        mac = Field("mac_address", fields.mac_address, required=self.kind == PHYSICAL)
         parents = () if self.kind == PHYSICAL else (Field(self._parents, self._read_parents, default=[], several=True),)
-        name = Field("name", text(255), required=self.kind in (BOND, BRIDGE))
+        name = Field("name", fields.text(255), required=self.kind in (BOND, BRIDGE))
         form = RecordForm("Interface", (name, *_COMMON, mac, *parents, *_OWN[self.kind]), self._check)
         if self.machine.status is Status.DEPLOYED:
             given = {name: values for name, values in given.items() if name in WHILE_DEPLOYED}
@@ -111,7 +100,7 @@ class InterfaceForm:
         return [nic for nic in self.nics.values() if self.old is None or nic["id"] != self.old["id"]]
 
     def _read_parents(self, tables: Tables, value: str) -> list[int]:
-        known = choice(*(str(nic["id"]) for nic in self._others))
+        known = fields.choice(*(str(nic["id"]) for nic in self._others))
         return [int(known(tables, name)) for name in value.split(",") if name]
 
     def _check(self, cleaning: Cleaning) -> None:

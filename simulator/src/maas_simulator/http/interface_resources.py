@@ -10,18 +10,8 @@ from maas_simulator.http.interface_forms import InterfaceForm, occupy_parents
 from maas_simulator.http.interface_views import children, interface_json, interfaces_json
 from maas_simulator.http.render import machine_json
 from maas_simulator.http.resources import DELETED, add_tag, remove_tag
-from maas_simulator.model.fields import (
-    REQUIRED,
-    WHOLE_FORM,
-    Cleaning,
-    Field,
-    Invalid,
-    RecordForm,
-    address,
-    boolean,
-    not_specified,
-    one_of,
-)
+from maas_simulator.model import fields
+from maas_simulator.model.fields import REQUIRED, WHOLE_FORM, Cleaning, Field, Invalid, RecordForm
 from maas_simulator.model.forms import loose_boolean
 from maas_simulator.model.interfaces import (
     AUTO,
@@ -175,16 +165,16 @@ def _link_form(at: Target) -> RecordForm:
         for subnet in matching(tables, "Subnet", value):
             if loose_boolean(at.call.form, "force") or at.nic["vlan"] in (None, subnet["vlan"]):
                 return int(subnet["id"])
-        raise Invalid(not_specified("Subnet", value))
+        raise Invalid(fields.not_specified("Subnet", value))
 
-    mode = one_of("mode", AUTO, DHCP, STATIC, LINK_UP)
+    mode = fields.one_of("mode", AUTO, DHCP, STATIC, LINK_UP)
     return RecordForm(
         "Link",
         (
             Field("subnet", read_subnet, default=None),
-            Field("ip_address", address, default=None),
-            Field("default_gateway", boolean, default=False),
-            Field("force", boolean, default=False),
+            Field("ip_address", fields.address, default=None),
+            Field("default_gateway", fields.boolean, default=False),
+            Field("force", fields.boolean, default=False),
             Field("mode", lambda tables, value: mode(tables, value.lower()), required=True),
         ),
         lambda cleaning: _check_link(at, cleaning),
@@ -216,7 +206,7 @@ def _check_link(at: Target, cleaning: Cleaning) -> None:
 
 def _unlink(at: Target) -> None:
     """Remove a link. An interface that is left without one is still brought up."""
-    read = one_of("id", *(str(link["id"]) for link in at.nic["links"]))
+    read = fields.one_of("id", *(str(link["id"]) for link in at.nic["links"]))
     form = RecordForm("Link", (Field("id", read, required=True),))
     number = int(form.clean(at.region.tables, at.call.form, None)["id"])
     at.nic["links"] = [link for link in at.nic["links"] if link["id"] != number] or [at.link(LINK_UP)]
@@ -238,7 +228,7 @@ def _set_default_gateway(at: Target) -> None:
             words = "This field is required; Interface has more than one usable IPv4 and/or IPv6 gateways."
             cleaning.add_error("link_id", words)
 
-    form = RecordForm("Link", (Field("link_id", one_of("link_id", *usable), default=None),), check)
+    form = RecordForm("Link", (Field("link_id", fields.one_of("link_id", *usable), default=None),), check)
     chosen = form.clean(tables, at.call.form, None)["link_id"]
     for _, link in [usable[chosen]] if chosen else usable.values():
         choose_gateway(tables, at.nics, link)

@@ -13,14 +13,13 @@ from maas_simulator.http.network_views import (
     space_json,
     subnet_json,
     vlan_json,
-    vlans_of,
 )
 from maas_simulator.http.resources import Resource
 from maas_simulator.model.fields import WHOLE_FORM
 from maas_simulator.model.interfaces import VLAN, interfaces, stored_interfaces
 from maas_simulator.model.networks import FABRIC_FORM, MOST_VID, SPACE_FORM, SUBNET_FORM, VLAN_FORM, complete_fabric
 from maas_simulator.model.records import Record, Table
-from maas_simulator.model.refusals import Refusal, not_found
+from maas_simulator.model.refusals import Refusal
 from maas_simulator.model.specifiers import matching
 
 
@@ -74,18 +73,11 @@ def _leave_vlan(call: Call, vlan: Record) -> None:
         subnet["vlan"] = default["id"]
 
 
-def _find_in_fabric(call: Call, table: Table, vid: str) -> Record | None:
-    fabric = by_specifier(call, call.region.tables["Fabric"], call.parts[0])
-    if fabric is None:
-        raise not_found("Fabric")
+def _by_vid_or_name(call: Call, table: Table, vid: str) -> Record | None:
     if vid.isdecimal() and int(vid) > MOST_VID:
         raise Refusal(400, "VLAN tag (VID) out of range (0-4094; 0 for untagged.)")
-    inside = table.where(fabric=fabric["id"])
+    inside = table.where(**VLANS_OF_FABRIC.scope(call))
     return next((vlan for vlan in inside if vid in (str(vlan["vid"]), vlan["name"])), None)
-
-
-def _vlans_of_fabric(call: Call) -> Answer:
-    return Answer([vlan_json(call.region, vlan) for vlan in vlans_of(call.region, fabric=FABRICS.get(call)["id"])])
 
 
 def _leave_subnet(call: Call, subnet: Record) -> None:
@@ -142,9 +134,9 @@ VLANS_OF_FABRIC: Final = replace(
     name="Vlan",
     many="fabrics/{fabric_id}/vlans/",
     one="fabrics/{fabric_id}/vlans/{vid}/",
-    find=_find_in_fabric,
-    from_call=lambda call: {"fabric": FABRICS.get(call)["id"]},
-    more_many={("GET", None): _vlans_of_fabric},
+    within=(FABRICS, "fabric"),
+    find=_by_vid_or_name,
+    order=lambda vlan: vlan["name"],
 )
 SUBNETS: Final = Resource(
     "Subnet",

@@ -66,11 +66,6 @@ class Cleaning:
         """Add messages about a field."""
         self.errors.setdefault(name, []).extend(messages)
 
-    def refuse(self, condition: object, name: str, message: str) -> None:
-        """Add a message about a field if a condition holds."""
-        if condition:
-            self.add_error(name, message)
-
     def is_taken(self, table: Table, **values: object) -> bool:
         """Whether another object has these values."""
         return any(row is not self.old for row in table.where(**values))

@@ -4,21 +4,8 @@ import re
 from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Any, Final
 
-from maas_simulator.model.fields import (
-    NO_CHOICE,
-    WHOLE_FORM,
-    Cleaning,
-    Field,
-    RecordForm,
-    address,
-    boolean,
-    cidr,
-    listed,
-    reference,
-    specified,
-    text,
-    whole,
-)
+from maas_simulator.model import fields
+from maas_simulator.model.fields import NO_CHOICE, WHOLE_FORM, Cleaning, Field, RecordForm
 from maas_simulator.model.forms import last
 from maas_simulator.model.records import Record, Tables
 from maas_simulator.model.specifiers import matching
@@ -35,7 +22,7 @@ NETWORK_NAME: Final = r"[\w -]+"
 MOST_VID: Final = 4094
 
 
-def _named_form(kind: str, *fields: Field) -> RecordForm:
+def _named_form(kind: str, *own: Field) -> RecordForm:
     """Build the form of what may have no name. MAAS then gives it one such as ``fabric-9``, which is reserved."""
 
     def check(cleaning: Cleaning) -> None:
@@ -43,8 +30,8 @@ def _named_form(kind: str, *fields: Field) -> RecordForm:
         if re.fullmatch(rf"{kind}-\d+", name) and (cleaning.old is None or cleaning.old["name"] != name):
             cleaning.add_error("name", f"Reserved {kind} name.")
 
-    name = Field("name", text(256, NETWORK_NAME, f"Invalid {kind} name: {{}}."), unique=True)
-    return RecordForm(kind.capitalize(), (name, Field("description", text()), *fields), check)
+    name = Field("name", fields.text(256, NETWORK_NAME, f"Invalid {kind} name: {{}}."), unique=True)
+    return RecordForm.of(kind.capitalize(), name, Field("description", fields.text()), *own, check=check)
 
 
 def _vid_in_range(vid: int | None) -> str | None:
@@ -84,38 +71,34 @@ def _check_subnet(cleaning: Cleaning) -> None:
         cleaning.add_error("gateway_ip", "Gateway IP must be within CIDR range.")
 
 
-FABRIC_FORM: Final = _named_form("fabric", Field("class_type", text(256), default=None))
+FABRIC_FORM: Final = _named_form("fabric", Field("class_type", fields.text(256), default=None))
 SPACE_FORM: Final = _named_form("space")
-VLAN_FORM: Final = RecordForm(
+VLAN_FORM: Final = RecordForm.of(
     "VLAN",
-    (
-        Field("name", text(256, NETWORK_NAME)),
-        Field("description", text()),
-        Field("vid", whole(), required=True, default=None, also=_vid_in_range),
-        Field("mtu", whole(552, 65535), default=1500),
-        Field("dhcp_on", boolean, default=False),
-        Field("space", specified("Space"), default=None),
-        Field("primary_rack", text(), default=None),
-        Field("secondary_rack", text(), default=None),
-        Field("relay_vlan", reference("VLAN"), default=None),
-    ),
-    _check_vlan,
+    Field("name", fields.text(256, NETWORK_NAME)),
+    Field("description", fields.text()),
+    Field("vid", fields.whole(), required=True, default=None, also=_vid_in_range),
+    Field("mtu", fields.whole(552, 65535), default=1500),
+    Field("dhcp_on", fields.boolean, default=False),
+    Field("space", fields.specified("Space"), default=None),
+    Field("primary_rack", fields.text(), default=None),
+    Field("secondary_rack", fields.text(), default=None),
+    Field("relay_vlan", fields.reference("VLAN"), default=None),
+    check=_check_vlan,
 )
-SUBNET_FORM: Final = RecordForm(
+SUBNET_FORM: Final = RecordForm.of(
     "Subnet",
-    (
-        Field("name", text(255)),
-        Field("description", text()),
-        Field("vlan", reference("VLAN"), default=5001),
-        Field("cidr", cidr, required=True, default=None, unique=True),
-        Field("gateway_ip", address, default=None),
-        Field("dns_servers", listed, default=[], several=True),
-        Field("rdns_mode", whole(0, 2), default=2),
-        *(Field(name, boolean, default=True) for name in ("allow_dns", "allow_proxy", "managed")),
-        Field("active_discovery", boolean, default=False),
-        Field("disabled_boot_architectures", listed, default=[], several=True),
-    ),
-    _check_subnet,
+    Field("name", fields.text(255)),
+    Field("description", fields.text()),
+    Field("vlan", fields.reference("VLAN"), default=5001),
+    Field("cidr", fields.cidr, required=True, default=None, unique=True),
+    Field("gateway_ip", fields.address, default=None),
+    Field("dns_servers", fields.listed, default=[], several=True),
+    Field("rdns_mode", fields.whole(0, 2), default=2),
+    *(Field(name, fields.boolean, default=True) for name in ("allow_dns", "allow_proxy", "managed")),
+    Field("active_discovery", fields.boolean, default=False),
+    Field("disabled_boot_architectures", fields.listed, default=[], several=True),
+    check=_check_subnet,
 )
 
 
