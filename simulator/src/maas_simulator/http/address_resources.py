@@ -202,10 +202,10 @@ RESERVED: Final = Resource(
 )
 
 
-_RESERVATION: Final = RecordForm(
-    "", (Field("subnet", fields.specified("Subnet"), default=None), Field("ip", fields.address, default=None))
+_RESERVATION: Final = RecordForm.of(
+    "", Field("subnet", fields.specified("Subnet"), default=None), Field("ip", fields.address, default=None)
 )
-_RELEASE: Final = RecordForm("", (Field("ip", fields.address, required=True),))
+_RELEASE: Final = RecordForm.of("", Field("ip", fields.address, required=True))
 
 
 def address_json(region: RegionState, record: Record) -> JSON:

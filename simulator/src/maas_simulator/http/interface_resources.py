@@ -1,7 +1,8 @@
 """The network interfaces of machines in the API, and their links to subnets."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Final
 
@@ -104,17 +105,14 @@ def read_interface(call: Call) -> Answer:
     return Answer(interface_json(call.region, at.machine, at.nic))
 
 
-def _create(kind: str) -> Change:
-    def create(at: Target) -> Record:
-        values = InterfaceForm(at.region, at.machine, at.nics, kind).clean(at.call.form)
-        numa_node = 0 if kind == PHYSICAL else None
-        nic = at.nics.add(**new_interface(at.region.tables, **values, type=kind, numa_node=numa_node))
-        occupy_parents(at.nics, nic)
-        if nic["vlan"] is not None and not nic["links"]:
-            nic["links"] = [at.link(LINK_UP)]
-        return nic
-
-    return create
+def _create(kind: str, at: Target) -> Record:
+    values = InterfaceForm(at.region, at.machine, at.nics, kind).clean(at.call.form)
+    numa_node = 0 if kind == PHYSICAL else None
+    nic = at.nics.add(**new_interface(at.region.tables, **values, type=kind, numa_node=numa_node))
+    occupy_parents(at.nics, nic)
+    if nic["vlan"] is not None and not nic["links"]:
+        nic["links"] = [at.link(LINK_UP)]
+    return nic
 
 
 def _update(at: Target) -> None:
@@ -127,20 +125,12 @@ def _update(at: Target) -> None:
 
 
 def _delete(at: Target) -> None:
-    _delete_with_children(at.nics, at.nic)
-
-
-def _delete_with_children(nics: Table, nic: Record) -> None:
     """Delete an interface, and what has no other parent."""
-    del nics[nic["id"]]
-    for child in children(nics, nic):
-        child["parents"] = [parent for parent in child["parents"] if parent != nic["id"]]
+    del at.nics[at.nic["id"]]
+    for child in children(at.nics, at.nic):
+        child["parents"] = [parent for parent in child["parents"] if parent != at.nic["id"]]
         if not child["parents"]:
-            _delete_with_children(nics, child)
-
-
-def _disconnect(at: Target) -> None:
-    at.nic.update(links=[], vlan=None)
+            _delete(replace(at, nic=child))
 
 
 def _link(at: Target) -> None:
@@ -168,16 +158,14 @@ def _link_form(at: Target) -> RecordForm:
         raise Invalid(fields.not_specified("Subnet", value))
 
     mode = fields.one_of("mode", AUTO, DHCP, STATIC, LINK_UP)
-    return RecordForm(
+    return RecordForm.of(
         "Link",
-        (
-            Field("subnet", read_subnet, default=None),
-            Field("ip_address", fields.address, default=None),
-            Field("default_gateway", fields.boolean, default=False),
-            Field("force", fields.boolean, default=False),
-            Field("mode", lambda tables, value: mode(tables, value.lower()), required=True),
-        ),
-        lambda cleaning: _check_link(at, cleaning),
+        Field("subnet", read_subnet, default=None),
+        Field("ip_address", fields.address, default=None),
+        Field("default_gateway", fields.boolean, default=False),
+        Field("force", fields.boolean, default=False),
+        Field("mode", lambda tables, value: mode(tables, value.lower()), required=True),
+        check=lambda cleaning: _check_link(at, cleaning),
     )
 
 
@@ -207,7 +195,7 @@ def _check_link(at: Target, cleaning: Cleaning) -> None:
 def _unlink(at: Target) -> None:
     """Remove a link. An interface that is left without one is still brought up."""
     read = fields.one_of("id", *(str(link["id"]) for link in at.nic["links"]))
-    form = RecordForm("Link", (Field("id", read, required=True),))
+    form = RecordForm.of("Link", Field("id", read, required=True))
     number = int(form.clean(at.region.tables, at.call.form, None)["id"])
     at.nic["links"] = [link for link in at.nic["links"] if link["id"] != number] or [at.link(LINK_UP)]
 
@@ -228,7 +216,7 @@ def _set_default_gateway(at: Target) -> None:
             words = "This field is required; Interface has more than one usable IPv4 and/or IPv6 gateways."
             cleaning.add_error("link_id", words)
 
-    form = RecordForm("Link", (Field("link_id", fields.one_of("link_id", *usable), default=None),), check)
+    form = RecordForm.of("Link", Field("link_id", fields.one_of("link_id", *usable), default=None), check=check)
     chosen = form.clean(tables, at.call.form, None)["link_id"]
     for _, link in [usable[chosen]] if chosen else usable.values():
         choose_gateway(tables, at.nics, link)
@@ -250,10 +238,10 @@ ENDPOINTS: Final = (
         "Interfaces",
         _PATH,
         GET=list_interfaces,
-        POST_create_physical=_operation("create", _create(PHYSICAL), "Node"),
-        POST_create_bond=_operation("create bond", _create(BOND), "Machine"),
-        POST_create_bridge=_operation("create bridge", _create(BRIDGE), "Machine"),
-        POST_create_vlan=_operation("create VLAN", _create(VLAN), "Machine"),
+        POST_create_physical=_operation("create", partial(_create, PHYSICAL), "Node"),
+        POST_create_bond=_operation("create bond", partial(_create, BOND), "Machine"),
+        POST_create_bridge=_operation("create bridge", partial(_create, BRIDGE), "Machine"),
+        POST_create_vlan=_operation("create VLAN", partial(_create, VLAN), "Machine"),
     ),
     route(
         "Interface",
@@ -263,7 +251,7 @@ ENDPOINTS: Final = (
         DELETE=_operation("delete interface", _delete),
         POST_add_tag=_operation("add tag", lambda at: add_tag(at.call, at.nic)),
         POST_remove_tag=_operation("remove tag", lambda at: remove_tag(at.call, at.nic)),
-        POST_disconnect=_operation("disconnect", _disconnect),
+        POST_disconnect=_operation("disconnect", lambda at: at.nic.update(links=[], vlan=None)),
         POST_link_subnet=_operation("link subnet", _link),
         POST_unlink_subnet=_operation("unlink subnet", _unlink),
         POST_set_default_gateway=_operation("set default gateway", _set_default_gateway),
