@@ -184,7 +184,7 @@ def _keys(kind: str, path: str, wrong: str, is_valid: Callable[[str], object], m
         shown=is_own,
         may_create=check_anybody,
         may_change=no_change,
-        has_update=False,
+        methods="GET POST DELETE",
         created=201,
         more_many=keyed(POST_import=import_ssh_keys) if more else {},
     )

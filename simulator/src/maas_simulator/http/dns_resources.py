@@ -82,7 +82,7 @@ DOMAINS: Final = Resource(
         Field("ttl", _TTL, default=None),
     ),
     find=by_id_or_name,
-    after_create=lambda _call, domain: domain.update(is_default=False),
+    from_call=lambda _call: {"is_default": False},
     after_update=rename_in_machines("domain"),
     before_delete=_check_domain_deletion,
     more_many={("POST", "set_serial"): _set_serial},

@@ -166,5 +166,5 @@ NETWORKS: Final = Resource(
     network_json,
     find=lambda call, table, name: by_specifier(call, table, name.removeprefix("subnet-")),
     name="Network",
-    read_only=True,
+    methods="GET",
 )

@@ -3,10 +3,9 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
-from maas_simulator.http.calls import Answer, Call, Endpoint, Handler, Handlers
+from maas_simulator.http.calls import Answer, Call, Endpoint, Handler, Handlers, keyed
 from maas_simulator.model.fields import RecordForm, find
 from maas_simulator.model.forms import Form, mandatory
 from maas_simulator.model.networks import API
@@ -95,7 +94,7 @@ class Resource:
     """A collection in the API: ``GET`` and ``POST`` on ``many``, ``GET``, ``PUT`` and ``DELETE`` on ``one``.
 
     By default everybody reads and only superusers write. MAAS checks in this order: ``may_call``, whether the object
-    exists, the permission, the form, and what depends on the object. Without a ``form`` nothing is created or changed.
+    exists, the permission, the form, and what depends on the object.
     ``more_many`` and ``more_one`` have other operations, and methods that differ.
     """
 
@@ -128,8 +127,8 @@ class Resource:
     """Checks the permission to change or delete the object, after it was found."""
     may_call: Callable[[Call], None] = check_anybody
     """Checks the permission to change or delete, before the object is looked up."""
-    has_update: bool = True
-    read_only: bool = False
+    methods: str = "GET POST PUT DELETE"
+    """The methods that the collection and its objects have."""
     within: "tuple[Resource, str] | None" = None
     """The resource whose object is first in the path, and the field that refers to it."""
     created: int = 200
@@ -151,21 +150,20 @@ class Resource:
 
     def endpoints(self) -> Iterator[Endpoint]:
         """The endpoints of the list and of one object."""
-        many: dict[tuple[str, str | None], Handler] = {("GET", None): self.list}
-        one: dict[tuple[str, str | None], Handler] = {("GET", None): self.read}
-        if not self.read_only:
-            one["DELETE", None] = self.delete
-        if self.form.fields:
-            many["POST", None] = self.create
-        if self.form.fields and self.has_update:
-            one["PUT", None] = self.update
-        one |= {("GET", op): self.reading(read) for op, read in self.reads.items()}
-        one |= {("POST", op): self.changing(change) for op, change in self.changes.items()}
-        make = partial(Endpoint, restricted=self.restricted, slashes=self.slashes)
         name = self.name or self.kind
+        operations: Handlers = {
+            **{("GET", op): self.reading(read) for op, read in self.reads.items()},
+            **{("POST", op): self.changing(change) for op, change in self.changes.items()},
+        }
         if self.many:
-            yield make(re.sub("ys$", "ies", f"{name}s"), self.many, {**many, **self.more_many})
-        yield make(name, self.one, {**one, **self.more_one})
+            many = keyed(GET=self.list, POST=self.create)
+            yield self._endpoint(re.sub("ys$", "ies", f"{name}s"), self.many, many, self.more_many)
+        one = keyed(GET=self.read, PUT=self.update, DELETE=self.delete)
+        yield self._endpoint(name, self.one, one, {**operations, **self.more_one})
+
+    def _endpoint(self, name: str, path: str, usual: Handlers, more: Handlers) -> Endpoint:
+        handlers = {key: handler for key, handler in usual.items() if key[0] in self.methods.split()}
+        return Endpoint(name, path, {**handlers, **more}, restricted=self.restricted, slashes=self.slashes)
 
     def table(self, call: Call) -> Table:
         """The objects."""
