@@ -57,7 +57,7 @@ class Target:
 
     def link(self, mode: str, subnet: int | None = None, ip: str | None = None) -> Record:
         """Build a link."""
-        return new_link(self.region.tables, mode, subnet, ip, self.region.now())
+        return new_link(self.region.tables.take_id("StaticIPAddress"), mode, subnet, ip, self.region.now())
 
 
 Change = Callable[[Target], Record | None]
@@ -108,7 +108,8 @@ def read_interface(call: Call) -> Answer:
 def _create(kind: str, at: Target) -> Record:
     values = InterfaceForm(at.region, at.machine, at.nics, kind).clean(at.call.form)
     numa_node = 0 if kind == PHYSICAL else None
-    nic = at.nics.add(**new_interface(at.region.tables, **values, type=kind, numa_node=numa_node))
+    number = at.region.tables.take_id("Interface")
+    nic = at.nics.add(**new_interface(number, **values, type=kind, numa_node=numa_node))
     occupy_parents(at.nics, nic)
     if nic["vlan"] is not None and not nic["links"]:
         nic["links"] = [at.link(LINK_UP)]

@@ -14,12 +14,6 @@ LONGEST_NAME: Final = 15
 BOOT_INTERFACE: Final = "eno1"
 """The name of the first interface of a machine that was commissioned."""
 
-_UNKNOWN: Final[Record] = {
-    **dict.fromkeys(("vendor", "product", "firmware_version")),
-    "interface_speed": 0,
-    "link_speed": 0,
-}
-
 
 def interfaces(tables: Tables, machine: SimulatedMachine) -> Table:
     """The interfaces of a machine, to be read. The machine boots from the first."""
@@ -40,19 +34,14 @@ def mac_addresses(tables: Tables, machine: SimulatedMachine) -> Collection[str]:
     return machine.mac_addresses if stored is None else [nic["mac_address"] for nic in stored.values()]
 
 
-def new_interface(tables: Tables, **fields: Any) -> Record:
-    """Build an interface, whose id is new in the region."""
-    return _interface(id=tables["Interface"].take_id(), **fields)
-
-
-def _interface(**fields: Any) -> Record:
+def new_interface(number: int, **fields: Any) -> Record:
     """Build an interface; by default one without a link of which nothing is known."""
     return {
-        **_UNKNOWN,
+        **dict.fromkeys(("vendor", "product", "firmware_version", "vlan", "discovered", "numa_node")),
+        "id": number,
         "type": PHYSICAL,
-        "vlan": None,
-        "discovered": None,
-        "numa_node": None,
+        "interface_speed": 0,
+        "link_speed": 0,
         "link_connected": True,
         "tags": [],
         "params": {},
@@ -63,13 +52,9 @@ def _interface(**fields: Any) -> Record:
 
 
 def new_link(
-    tables: Tables, mode: str, subnet: int | None = None, ip: str | None = None, now: float | None = None
+    number: int, mode: str, subnet: int | None = None, ip: str | None = None, created: float | None = None
 ) -> Record:
-    """Build a link, whose id is new in the region."""
-    return _link_to(tables["StaticIPAddress"].take_id(), mode, subnet, ip, now)
-
-
-def _link_to(number: int, mode: str, subnet: int | None, ip: str | None, created: float | None = None) -> Record:
+    """Build a link to a subnet, or one that only brings an interface up."""
     return {"id": number, "mode": mode, "subnet": subnet, "ip_address": ip, "gateway": False, "created": created}
 
 
@@ -125,7 +110,8 @@ def configure_interfaces(tables: Tables, machine: SimulatedMachine) -> None:
         found = _found(tables, machine, index)
         nic.update({"vlan": nic["vlan"] or found["vlan"]} if index else found)
         if machine.linked:
-            nic["links"] = [new_link(tables, AUTO, machine.subnet) if nic["discovered"] else new_link(tables, LINK_UP)]
+            mode, subnet = (AUTO, machine.subnet) if nic["discovered"] else (LINK_UP, None)
+            nic["links"] = [new_link(tables.take_id("StaticIPAddress"), mode, subnet)]
         if not was_known:
             nic.update(_hardware(machine), name=f"eno{index + 1}")
 
@@ -138,7 +124,8 @@ def add_bridges(tables: Tables, machine: SimulatedMachine, params: Record) -> No
         if any(link["subnet"] for link in nic["links"]):
             shared = {name: nic[name] for name in ("mac_address", "vlan", "links")}
             bridge = {"name": f"br-{nic['name']}"[:LONGEST_NAME], "type": BRIDGE, "parents": [nic["id"]]}
-            nics.add(**new_interface(tables, **shared, **bridge, params=dict(params)), acquired=True)
+            made = new_interface(tables.take_id("Interface"), **shared, **bridge, params=dict(params))
+            nics.add(**made, acquired=True)
             nic["links"] = []
 
 
@@ -163,8 +150,8 @@ def _derive(tables: Tables, machine: SimulatedMachine) -> Table:
     nics, known = Table("Interface"), machine.known
     for index, mac_address in enumerate(machine.mac_addresses):
         number = machine.number * 10 + index
-        nics[number] = nic = _interface(
-            id=number,
+        nics[number] = nic = new_interface(
+            number,
             name=f"eno{index + 1}" if known else f"eth{index}",
             mac_address=mac_address,
             numa_node=0,
@@ -174,9 +161,9 @@ def _derive(tables: Tables, machine: SimulatedMachine) -> Table:
             nic |= _found(tables, machine, index)
         if known and machine.linked and nic["discovered"]:
             own = machine.own_address if machine.addressed else None
-            nic["links"] = [_link_to(number, AUTO, machine.subnet, own)]
+            nic["links"] = [new_link(number, AUTO, machine.subnet, own)]
         elif known and machine.linked:
-            nic["links"] = [_link_to(number, LINK_UP, None, None)]
+            nic["links"] = [new_link(number, LINK_UP)]
     return nics
 
 
