@@ -36,11 +36,6 @@ def authenticate(call: Call) -> Answer:
     return Answer(_shown(replace(token, name=name)), content_type="application/json", headers={}, indented=False)
 
 
-def whoami(call: Call) -> Answer:
-    """The user who sends the request."""
-    return Answer(call.user.as_json())
-
-
 def users(call: Call) -> Answer:
     """All users by name, including MAAS's own."""
     return Answer([each.as_json() for _, each in sorted(_everybody(call).items())])
@@ -197,7 +192,7 @@ SSL_KEYS: Final = _keys(
     "SSLKey", "sslkeys", "Invalid SSL key.", lambda key: key.startswith("-----BEGIN CERTIFICATE-----"), {}
 )
 ENDPOINTS: Final = (
-    route("Users", "users/", GET=users, GET_whoami=whoami, POST=create_user),
+    route("Users", "users/", GET=users, GET_whoami=lambda call: Answer(call.user.as_json()), POST=create_user),
     route("User", "users/{username}/", GET=user, DELETE=delete_user),
     route(
         "Account",

@@ -125,11 +125,6 @@ class Endpoint:
         """The names of the variable parts, in order."""
         return tuple(_VARIABLE.findall(self.path))
 
-    @property
-    def methods(self) -> list[str]:
-        """The HTTP methods that exist, in the order of a 405's ``Allow``, which is arbitrary in MAAS."""
-        return sorted({method for method, _ in self.handlers})
-
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The regular expression for paths of this endpoint, with a group for every variable part."""

@@ -41,4 +41,10 @@ def _is_simulated(handler: Handler) -> bool:
 
 def _action(method: str, op: str | None, handler: Handler) -> dict[str, object]:
     function = handler.rule.act if isinstance(handler, Operation) else handler
-    return {"name": op or _CRUD[method], "method": method, "op": op, "restful": op is None, "doc": function.__doc__}
+    return {
+        "name": op or _CRUD[method],
+        "method": method,
+        "op": op,
+        "restful": op is None,
+        "doc": function.__doc__ or op or method,
+    }
