@@ -112,26 +112,26 @@ def create_token(call: Call) -> Answer:
 
 def delete_token(call: Call) -> Answer:
     """Delete one of the user's API keys."""
-    _change_token(call, "token_key", None)
+    _replace_token(call, "token_key")
     return DELETED
 
 
 def rename_token(call: Call) -> Answer:
     """Rename one of the user's API keys."""
     mandatory(call.form, "token")
-    _change_token(call, "token", mandatory(call.form, "name"))
+    _replace_token(call, "token", mandatory(call.form, "name"))
     return Answer(text="Accepted", status=202, content_type=PLAIN)
 
 
-def _change_token(call: Call, parameter: str, name: str | None) -> None:
+def _replace_token(call: Call, parameter: str, *names: str) -> None:
     """Rename the API key, or delete it. The parameter is its token, or all three parts."""
     key = mandatory(call.form, parameter).split(":")
     tokens = call.region.authenticator.tokens_of(call.user)
     found = next((token for token in tokens if token.key in (key[0], *key[1:2])), None)
     if found is None:
         raise not_found("Token")
-    changed = () if name is None else (replace(found, name=name or found.name),)
-    kept = [each for token in tokens for each in (changed if token is found else (token,))]
+    new = [replace(found, name=name or found.name) for name in names]
+    kept = [each for token in tokens for each in (new if token is found else [token])]
     call.region.authenticator.tokens[call.user.username] = kept
 
 
