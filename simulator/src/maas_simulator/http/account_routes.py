@@ -36,11 +36,6 @@ def authenticate(call: Call) -> Answer:
     return Answer(_shown(replace(token, name=name)), content_type="application/json", headers={}, indented=False)
 
 
-def whoami(call: Call) -> Answer:
-    """The user who sends the request."""
-    return Answer(call.user.as_json())
-
-
 def users(call: Call) -> Answer:
     """All users by name, including MAAS's own."""
     return Answer([each.as_json() for _, each in sorted(_everybody(call).items())])
@@ -117,26 +112,26 @@ def create_token(call: Call) -> Answer:
 
 def delete_token(call: Call) -> Answer:
     """Delete one of the user's API keys."""
-    _change_token(call, "token_key", None)
+    _replace_token(call, "token_key")
     return DELETED
 
 
 def rename_token(call: Call) -> Answer:
     """Rename one of the user's API keys."""
     mandatory(call.form, "token")
-    _change_token(call, "token", mandatory(call.form, "name"))
+    _replace_token(call, "token", mandatory(call.form, "name"))
     return Answer(text="Accepted", status=202, content_type=PLAIN)
 
 
-def _change_token(call: Call, parameter: str, name: str | None) -> None:
+def _replace_token(call: Call, parameter: str, *names: str) -> None:
     """Rename the API key, or delete it. The parameter is its token, or all three parts."""
     key = mandatory(call.form, parameter).split(":")
     tokens = call.region.authenticator.tokens_of(call.user)
     found = next((token for token in tokens if token.key in (key[0], *key[1:2])), None)
     if found is None:
         raise not_found("Token")
-    changed = () if name is None else (replace(found, name=name or found.name),)
-    kept = [each for token in tokens for each in (changed if token is found else (token,))]
+    new = [replace(found, name=name or found.name) for name in names]
+    kept = [each for token in tokens for each in (new if token is found else [token])]
     call.region.authenticator.tokens[call.user.username] = kept
 
 
@@ -197,7 +192,7 @@ SSL_KEYS: Final = _keys(
     "SSLKey", "sslkeys", "Invalid SSL key.", lambda key: key.startswith("-----BEGIN CERTIFICATE-----"), {}
 )
 ENDPOINTS: Final = (
-    route("Users", "users/", GET=users, GET_whoami=whoami, POST=create_user),
+    route("Users", "users/", GET=users, GET_whoami=lambda call: Answer(call.user.as_json()), POST=create_user),
     route("User", "users/{username}/", GET=user, DELETE=delete_user),
     route(
         "Account",

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs
 
+import yaml
 from pydantic_core import to_json
 
 from maas_simulator.model.auth import User
@@ -125,11 +126,6 @@ class Endpoint:
         """The names of the variable parts, in order."""
         return tuple(_VARIABLE.findall(self.path))
 
-    @property
-    def methods(self) -> list[str]:
-        """The HTTP methods that exist, in the order of a 405's ``Allow``, which is arbitrary in MAAS."""
-        return sorted({method for method, _ in self.handlers})
-
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The regular expression for paths of this endpoint, with a group for every variable part."""
@@ -165,7 +161,7 @@ def parse_body(content_type: str, body: bytes) -> tuple[dict[str, list[str]], ob
         case "application/json":
             return {}, _decode(json.loads, body or b"null")
         case "application/x-yaml":
-            return {}, _decode(_load_yaml, body)
+            return {}, _decode(yaml.safe_load, body)
         case _:
             return {}, None
     return form, form
@@ -183,17 +179,8 @@ def as_form(data: object) -> dict[str, list[str]]:
 def _decode(decode: Callable[[bytes], object], body: bytes) -> object:
     try:
         return decode(body)
-    except ValueError as error:
+    except (ValueError, yaml.YAMLError) as error:
         raise Refusal(400, "Bad Request", PLAIN) from error
-
-
-def _load_yaml(body: bytes) -> object:
-    import yaml  # noqa: PLC0415 - hardly any request is YAML
-
-    try:
-        return yaml.safe_load(body)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
 
 
 def _text(value: object) -> str:

@@ -51,19 +51,12 @@ def upload_image(call: Call) -> Answer:
 def delete_image(call: Call) -> Answer:
     """Delete an image, for superusers."""
     check_admin(call)
-    images = call.region.images
-    number = read_id(call.parts[0])
-    kept = [each for each in images.resources if each.id != number]
-    if kept == images.resources:
+    images, number = call.region.images, read_id(call.parts[0])
+    if all(each.id != number for each in images.resources):
         raise Refusal(500, "BootResource matching query does not exist.")
-    images.resources = kept
-    images.names = [name for name in images.names if any(each.name == name for each in kept)]
+    images.resources = [each for each in images.resources if each.id != number]
+    images.names = [name for name in images.names if any(each.name == name for each in images.resources)]
     return DELETED
-
-
-def is_importing(call: Call) -> Answer:
-    """Whether an import is running."""
-    return Answer(call.region.images.importing)
 
 
 def start_import(call: Call) -> Answer:
@@ -117,7 +110,7 @@ ENDPOINTS: Final = (
         "BootResources",
         "boot-resources/",
         GET=list_images,
-        GET_is_importing=is_importing,
+        GET_is_importing=lambda call: Answer(call.region.images.importing),
         POST=upload_image,
         POST_import=start_import,
         POST_stop_import=stop_import,

@@ -42,13 +42,13 @@ def _select(call: Call, nodes: Iterable[JSON], *known: str) -> list[JSON]:
     return [node for node in nodes if all(set(values) & set(_FACTS[name](node)) for name, values in asked.items())]
 
 
-def devices(call: Call) -> Answer:
-    """The devices that match the filters."""
-    return Answer(_select(call, _shown_devices(call), *_FACTS))
-
-
 def _shown_devices(call: Call) -> list[JSON]:
     return [device_json(call.region, device) for device in DEVICES.table(call).values()]
+
+
+def list_devices(call: Call) -> Answer:
+    """The devices that match the filters."""
+    return Answer(_select(call, _shown_devices(call), *_FACTS))
 
 
 def is_registered(call: Call) -> Answer:
@@ -77,12 +77,9 @@ def _check_device(call: Call, values: Record, old: Record | None) -> None:
     region, addresses = call.region, list(dict.fromkeys(call.form.get("mac_addresses", ())))
     wrong = [] if old else list(find_address_errors(region, addresses))
     errors = {"mac_addresses": wrong} if wrong else {}
-    devices = region.tables["Device"].values()
-    names = {each["hostname"] for each in devices if each is not old}
-    names |= {machine.hostname for machine in region.machines.values()} | {
-        rack.hostname for rack in region.racks.values()
-    }
-    if values["hostname"] and values["hostname"] in names:
+    devices = (each for each in region.tables["Device"].values() if each is not old)
+    names = {each["hostname"] for each in devices} | {rack.hostname for rack in region.racks.values()}
+    if values["hostname"] and (values["hostname"] in names or region.machines.called([values["hostname"]])):
         errors["hostname"] = [TAKEN]
     if errors:
         raise refused_form(errors)
@@ -108,11 +105,17 @@ def _annotate(call: Call, device: Record) -> None:
     device["annotations"] = {name: value for name, value in given.items() if value}
 
 
+def no_power(call: Call) -> Answer:
+    """The power parameters of a controller: it has none."""
+    check_admin(call)
+    return Answer({})
+
+
 def device_power(call: Call) -> Answer:
     """The power parameters of a device: it has none."""
-    check_admin(call)
+    answer = no_power(call)
     DEVICES.get(call)
-    return Answer({})
+    return answer
 
 
 DEVICES: Final = Resource(
@@ -134,15 +137,9 @@ DEVICES: Final = Resource(
     may_change=_check_owner,
     before_store=_check_device,
     changes=dict.fromkeys(("set_workload_annotations", "set_owner_data"), _annotate),
-    more_many=keyed(GET=devices, GET_is_registered=is_registered, POST_set_zone=set_zone),
+    more_many=keyed(GET=list_devices, GET_is_registered=is_registered, POST_set_zone=set_zone),
     more_one=keyed(GET_power_parameters=device_power),
 )
-
-
-def power_types(call: Call) -> Answer:
-    """The power types with their parameters."""
-    del call
-    return Answer(DESCRIBED)
 
 
 @dataclass(frozen=True)
@@ -203,12 +200,6 @@ def _power_of_racks(call: Call) -> Answer:
     return Answer({name: {} for name in call.region.racks if asked is None or name in asked})
 
 
-def _rack_power(call: Call) -> Answer:
-    """The power parameters of a controller: it has none."""
-    check_admin(call)
-    return Answer({})
-
-
 def _delete_rack(call: Call) -> Answer:
     """Delete a controller. Only the checks are simulated."""
     rack, tables = _RACKS.find(call), call.region.tables
@@ -225,8 +216,8 @@ def _delete_rack(call: Call) -> Answer:
 
 CONTROLLERS: Final = (
     *_RACKS.endpoints(
-        keyed(GET_describe_power_types=power_types, GET_power_parameters=_power_of_racks),
-        keyed(DELETE=_delete_rack, GET_power_parameters=_rack_power),
+        keyed(GET_describe_power_types=lambda _call: Answer(DESCRIBED), GET_power_parameters=_power_of_racks),
+        keyed(DELETE=_delete_rack, GET_power_parameters=no_power),
     ),
     *_Controllers("RegionController", region_controller_json).endpoints({}, {}),
 )

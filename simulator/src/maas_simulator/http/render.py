@@ -14,7 +14,7 @@ from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record
-from maas_simulator.model.scripts import JSON, FinishedResults, ScriptResult, SetType, combined, iso_date, overall
+from maas_simulator.model.scripts import JSON, FinishedResults, SetType, combined, iso_date, overall
 from maas_simulator.model.statuses import ScriptStatus
 from maas_simulator.state import RegionState
 
@@ -128,19 +128,16 @@ def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
     return shown
 
 
-def _counted(result: ScriptResult) -> ScriptStatus:
-    """The status as it counts. Suppressed results count as little as aborted ones."""
-    return ScriptStatus.ABORTED if result.suppressed else result.status
-
-
 def _latest_tests(machine: SimulatedMachine) -> Collection[tuple[Record, ScriptStatus]]:
-    """Each test with its latest status in any run, for each disk."""
+    """Each test with its latest status in any run, for each disk. Suppressed results count like aborted ones."""
     latest: dict[tuple[str, str | None], tuple[Record, ScriptStatus]] = {}
     for results in (scripts.results for scripts in machine.sets if scripts.type is SetType.TESTING):
         if isinstance(results, FinishedResults):
             latest |= {(name, disk): (BUILT_IN[name], results.ended_as) for name, disk in results.scripts}
         else:
-            latest |= {(each.name, each.disk): (script_of(each), _counted(each)) for each in results}
+            for each in results:
+                counted = ScriptStatus.ABORTED if each.suppressed else each.status
+                latest[each.name, each.disk] = (script_of(each), counted)
     return latest.values()
 
 

@@ -31,7 +31,6 @@ from maas_simulator.model.scripts import JSON, SetType, duration, http_date
 from maas_simulator.state import RegionState
 
 HARDWARE: Final = ("Node", "CPU", "Memory", "Storage", "Network", "GPU")
-"""The names of the values of ``hardware_type``."""
 PARALLEL: Final = ("Disabled", "Run along other instances of this script", "Run along any other script.")
 TYPE_NAMES: Final = {
     **dict.fromkeys(("commissioning", "commission"), SetType.COMMISSIONING),
@@ -154,9 +153,8 @@ def _keep_revision(call: Call, values: Record, old: Record | None) -> None:
         add_revision(call.region.tables, values, data, comment or None, call.region.now())
 
 
-def script_json(region: RegionState, script: Record, *, include_script: bool = False) -> JSON:
+def script_json(_region: RegionState, script: Record, *, include_script: bool = False) -> JSON:
     """A script with the list of its revisions, newest first."""
-    del region
     hidden = ("history", "seconds", "script", "comment")
     return {
         **{name: value for name, value in script.items() if name not in hidden},
@@ -185,13 +183,9 @@ def is_chosen(script: Record, names: list[str]) -> bool:
 
 def list_scripts(call: Call) -> Answer:
     """The scripts of a type, for a type of hardware, or with a name or tag."""
-    found = list(SCRIPTS.table(call).values())
-    if kind := last(call.query, "type"):
-        found = call.region.tables["Script"].where(type=script_type(kind))
-    if hardware := last(call.query, "hardware_type"):
-        number = hardware_type(hardware)
-        found = [script for script in found if script["hardware_type"] == number]
-    names = each(call.query, "filters")
+    readers = {"type": script_type, "hardware_type": hardware_type}
+    asked = {name: read(value) for name, read in readers.items() if (value := last(call.query, name))}
+    names, found = each(call.query, "filters"), SCRIPTS.table(call).where(**asked)
     return Answer([_shown(call, script) for script in found if is_chosen(script, names)])
 
 
