@@ -1,5 +1,6 @@
 """The resources of the API that are about addresses: ranges, reserved ones, static routes, and those of a subnet."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network, ip_address, ip_network
 from operator import attrgetter
@@ -277,11 +278,9 @@ def release_ip(call: Call) -> Answer:
     if is_yes(call.form, "force"):
         check_superuser(call)
         owner = {}
-    found = tables["StaticIPAddress"].where(ip=ip, **owner)
-    if not found:
+    if not tables["StaticIPAddress"].where(ip=ip, **owner):
         raise not_found("StaticIPAddress")
-    for record in found:
-        tables.delete("StaticIPAddress", record["id"])
+    tables["StaticIPAddress"].delete_where(ip=ip, **owner)
     return DELETED
 
 
@@ -315,21 +314,6 @@ def statistics(call: Call, subnet: Record) -> object:
     if is_yes(call.query, "include_suggestions"):
         shown |= _suggestions(call, subnet, free, size)
     return shown
-
-
-def reserved_ranges(call: Call, subnet: Record) -> object:
-    """The addresses that MAAS does not assign, with their purposes."""
-    return [_range_json(each) for each in ranges_in_use(call.region, subnet)]
-
-
-def unreserved_ranges(call: Call, subnet: Record) -> object:
-    """The addresses that MAAS may assign."""
-    return [_range_json(each) for each in free_ranges(subnet, ranges_in_use(call.region, subnet))]
-
-
-def list_addresses(call: Call, subnet: Record) -> object:
-    """The assigned addresses of a subnet, by default with their users and nodes."""
-    return [_use_json(call, use) for use in uses(call.region, subnet)]
 
 
 def _use_json(call: Call, use: Use) -> JSON:
@@ -372,10 +356,12 @@ def _suggestions(call: Call, subnet: Record, free: list[Range], size: int) -> JS
     return {"suggested_gateway": gateway, "suggested_dynamic_range": dynamic}
 
 
-SUBNET_READS: Final = {
+SUBNET_READS: Final[Mapping[str, Callable[[Call, Record], object]]] = {
     "statistics": statistics,
-    "ip_addresses": list_addresses,
-    "reserved_ip_ranges": reserved_ranges,
-    "unreserved_ip_ranges": unreserved_ranges,
+    "ip_addresses": lambda call, subnet: [_use_json(call, use) for use in uses(call.region, subnet)],
+    "reserved_ip_ranges": lambda call, subnet: [_range_json(each) for each in ranges_in_use(call.region, subnet)],
+    "unreserved_ip_ranges": lambda call, subnet: [
+        _range_json(each) for each in free_ranges(subnet, ranges_in_use(call.region, subnet))
+    ],
 }
 """The operations on a subnet that show its addresses: which are used, and which are free."""
