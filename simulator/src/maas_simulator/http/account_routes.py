@@ -172,7 +172,7 @@ def _keys(kind: str, path: str, wrong: str, is_valid: Callable[[str], object], m
         f"account/prefs/{path}/",
         f"account/prefs/{path}/{{id}}/",
         record_json(f"account/prefs/{path}", "user"),
-        form=RecordForm.of("", Field("key", text(), required=True), check=check),
+        form=RecordForm("", Field("key", text(), required=True), check=check),
         from_call=lambda call: {"user": call.user.username, **more},
         before_store=check_new,
         find=find_own,

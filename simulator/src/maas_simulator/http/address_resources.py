@@ -114,7 +114,7 @@ RANGES: Final = Resource(
     "ipranges/{id}/",
     record_json("ipranges", subnet=subnet_of(), user=_owner),
     find=_range_by_id,
-    form=RecordForm.of(
+    form=RecordForm(
         "IP range",
         Field("subnet", fields.reference("Subnet"), required=True),
         Field("type", fields.choice("dynamic", "reserved"), required=True),
@@ -156,7 +156,7 @@ ROUTES: Final = Resource(
     "static-routes/",
     "static-routes/{id}/",
     record_json("static-routes", source=subnet_of("source"), destination=subnet_of("destination")),
-    form=RecordForm.of(
+    form=RecordForm(
         "Static route",
         Field("source", fields.specified("Subnet"), required=True, default=None),
         Field("destination", fields.specified("Subnet"), required=True, default=None),
@@ -190,7 +190,7 @@ RESERVED: Final = Resource(
     "reservedips/",
     "reservedips/{id}/",
     record_json("reservedips", subnet=subnet_of()),
-    form=RecordForm.of(
+    form=RecordForm(
         "Reserved IP",
         Field("ip", fields.address, required=True, default=None, unique=True, label="IP address"),
         Field("mac_address", fields.mac_address, required=True, default=None),
@@ -203,10 +203,10 @@ RESERVED: Final = Resource(
 )
 
 
-_RESERVATION: Final = RecordForm.of(
+_RESERVATION: Final = RecordForm(
     "", Field("subnet", fields.specified("Subnet"), default=None), Field("ip", fields.address, default=None)
 )
-_RELEASE: Final = RecordForm.of("", Field("ip", fields.address, required=True))
+_RELEASE: Final = RecordForm("", Field("ip", fields.address, required=True))
 
 
 def address_json(region: RegionState, record: Record) -> JSON:

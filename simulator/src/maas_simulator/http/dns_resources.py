@@ -75,7 +75,7 @@ DOMAINS: Final = Resource(
     "domains/",
     "domains/{id}/",
     domain_json,
-    form=RecordForm.of(
+    form=RecordForm(
         "Domain",
         Field("name", _domain_name, required=True, unique=True),
         Field("authoritative", boolean, default=True),
@@ -156,7 +156,7 @@ NAMES: Final = Resource(
     record_json(
         "dnsresources", "name", "domain", fqdn=_fqdn, ip_addresses=_addresses_json, resource_records=_records_json
     ),
-    form=RecordForm.of("DNS resource", *_NAMED, Field("address_ttl", whole(0, 2**31 - 1), default=None)),
+    form=RecordForm("DNS resource", *_NAMED, Field("address_ttl", whole(0, 2**31 - 1), default=None)),
     given=_with_domain,
     find=by_id_or_name,
     after_save=_store_addresses,
@@ -170,7 +170,7 @@ _RECORD_FIELDS: Final = (
 )
 
 
-_NEW_RECORD: Final = RecordForm.of("DNS record", *_NAMED, *_RECORD_FIELDS)
+_NEW_RECORD: Final = RecordForm("DNS record", *_NAMED, *_RECORD_FIELDS)
 
 
 def _create_record(call: Call) -> Answer:
@@ -195,7 +195,7 @@ RECORDS: Final = Resource(
     "dnsresourcerecords/",
     "dnsresourcerecords/{id}/",
     _record_json,
-    form=RecordForm.of("DNS record", *_RECORD_FIELDS),
+    form=RecordForm("DNS record", *_RECORD_FIELDS),
     before_delete=_remove_empty_name,
     name="DNSResourceRecord",
     more_many={("POST", None): _create_record},

@@ -44,7 +44,7 @@ def upload_image(call: Call) -> Answer:
     names = ("name",) if "content" in call.form else ("name", "sha256", "size")
     architecture = one_of("architecture", *call.region.images.architectures)
     form = (Field("architecture", architecture, required=True), *(Field(name, text(), required=True) for name in names))
-    RecordForm("Boot resource", form).clean(call.region.tables, call.form, None)
+    RecordForm("Boot resource", *form).clean(call.region.tables, call.form, None)
     raise not_simulated("uploading images")
 
 

@@ -77,7 +77,7 @@ class InterfaceForm:
         mac = Field("mac_address", fields.mac_address, required=self.kind == PHYSICAL)
         parents = () if self.kind == PHYSICAL else (Field(self._parents, self._read_parents, default=[], several=True),)
         name = Field("name", fields.text(255), required=self.kind in (BOND, BRIDGE))
-        form = RecordForm.of("Interface", name, *_COMMON, mac, *parents, *_OWN[self.kind], check=self._check)
+        form = RecordForm("Interface", name, *_COMMON, mac, *parents, *_OWN[self.kind], check=self._check)
         if self.machine.status is Status.DEPLOYED:
             given = {name: values for name, values in given.items() if name in WHILE_DEPLOYED}
         old = self.old and {

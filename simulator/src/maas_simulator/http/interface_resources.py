@@ -159,7 +159,7 @@ def _link_form(at: Target) -> RecordForm:
         raise Invalid(fields.not_specified("Subnet", value))
 
     mode = fields.one_of("mode", AUTO, DHCP, STATIC, LINK_UP)
-    return RecordForm.of(
+    return RecordForm(
         "Link",
         Field("subnet", read_subnet, default=None),
         Field("ip_address", fields.address, default=None),
@@ -196,7 +196,7 @@ def _check_link(at: Target, cleaning: Cleaning) -> None:
 def _unlink(at: Target) -> None:
     """Remove a link. An interface that is left without one is still brought up."""
     read = fields.one_of("id", *(str(link["id"]) for link in at.nic["links"]))
-    form = RecordForm.of("Link", Field("id", read, required=True))
+    form = RecordForm("Link", Field("id", read, required=True))
     number = int(form.clean(at.region.tables, at.call.form, None)["id"])
     at.nic["links"] = [link for link in at.nic["links"] if link["id"] != number] or [at.link(LINK_UP)]
 
@@ -217,7 +217,7 @@ def _set_default_gateway(at: Target) -> None:
             words = "This field is required; Interface has more than one usable IPv4 and/or IPv6 gateways."
             cleaning.add_error("link_id", words)
 
-    form = RecordForm.of("Link", Field("link_id", fields.one_of("link_id", *usable), default=None), check=check)
+    form = RecordForm("Link", Field("link_id", fields.one_of("link_id", *usable), default=None), check=check)
     chosen = form.clean(tables, at.call.form, None)["link_id"]
     for _, link in [usable[chosen]] if chosen else usable.values():
         choose_gateway(tables, at.nics, link)

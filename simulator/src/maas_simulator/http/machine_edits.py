@@ -63,7 +63,7 @@ def set_zone(call: Call) -> Answer:
             wrong = "Some of the given system ids are invalid system ids." if asked else REQUIRED
             cleaning.add_error("system_id", wrong)
 
-    form = RecordForm.of("Node", Field("zone", reference("Zone", by="name"), required=True), check=check)
+    form = RecordForm("Node", Field("zone", reference("Zone", by="name"), required=True), check=check)
     zone = region.tables["Zone"][form.clean(region.tables, call.form, None)["zone"]]
     for name in asked:
         if name in devices:
@@ -93,7 +93,7 @@ def _check_clone(cleaning: Cleaning) -> None:
         cleaning.add_error(WHOLE_FORM, "Either storage or interfaces must be true.")
 
 
-_CLONE: Final = RecordForm.of(
+_CLONE: Final = RecordForm(
     "Node",
     *(Field(name, text(), required=True) for name in ("destinations", "source")),
     *(Field(name, boolean, default=False) for name in ("storage", "interfaces")),

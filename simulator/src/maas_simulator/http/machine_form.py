@@ -71,7 +71,7 @@ def clean_machine(region: RegionState, form: Form, machine: SimulatedMachine | N
             cleaning.add_error("hostname", TAKEN)
 
     addresses = () if machine else (Field("mac_addresses", text(), required=True),)
-    whole_form = RecordForm.of("Node", *fields, *addresses, check=check)
+    whole_form = RecordForm("Node", *fields, *addresses, check=check)
     values = whole_form.clean(region.tables, _with_subarchitecture(form), None, old)
     return {name: value for name, value in values.items() if value is not None or name == "swap_size"}
 

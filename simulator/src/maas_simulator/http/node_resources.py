@@ -123,7 +123,7 @@ DEVICES: Final = Resource(
     "devices/",
     "devices/{system_id}/",
     device_json,
-    form=RecordForm.of(
+    form=RecordForm(
         "Node",
         Field("hostname", hostname),
         Field("description", text()),

@@ -53,7 +53,7 @@ ZONES: Final = Resource(
     "zones/",
     "zones/{name}/",
     zone_json,
-    form=RecordForm.of("Physical zone", Field("name", NAME, required=True, unique=True), Field("description", text())),
+    form=RecordForm("Physical zone", Field("name", NAME, required=True, unique=True), Field("description", text())),
     find=by_name,
     order=lambda zone: zone["name"],
     after_update=rename_in_machines("zone"),
@@ -66,7 +66,7 @@ POOLS: Final = Resource(
     "resourcepools/",
     "resourcepool/{id}/",
     pool_json,
-    form=RecordForm.of("Resource pool", Field("name", NAME, required=True, unique=True), Field("description", text())),
+    form=RecordForm("Resource pool", Field("name", NAME, required=True, unique=True), Field("description", text())),
     find=lambda _call, table, name: find(table, name),
     order=lambda pool: pool["name"],
     after_update=rename_in_machines("pool"),
@@ -203,7 +203,7 @@ TAGS: Final = Resource(
     "tags/",
     "tags/{name}/",
     tag_json,
-    form=RecordForm.of(
+    form=RecordForm(
         "Tag",
         Field("name", text(256, r"[\w.-]+"), required=True, unique=True),
         *(Field(name, text()) for name in ("comment", "definition", "kernel_opts")),

@@ -83,7 +83,7 @@ NOTIFICATIONS: Final = Resource(
     "notifications/",
     "notifications/{id}/",
     record_json("notifications", "dismissed"),
-    form=RecordForm.of(
+    form=RecordForm(
         "Notification",
         Field("ident", text(40), default=None, unique=True),
         Field("user", _no_user, default=None),
@@ -114,7 +114,7 @@ REPOSITORIES: Final = Resource(
     "package-repositories/",
     "package-repositories/{id}/",
     record_json("package-repositories", "default"),
-    form=RecordForm.of(
+    form=RecordForm(
         "Package repository",
         Field("name", text(41), required=True, unique=True),
         Field("url", _URL, required=True),
@@ -142,7 +142,7 @@ LICENSE_KEYS: Final = Resource(
     "license-keys/",
     "license-key/{osystem}/{distro_series}",
     record_json("license-key"),
-    form=RecordForm.of(
+    form=RecordForm(
         "License key",
         *(Field(name, one_of(name), required=True) for name in ("osystem", "distro_series")),
         Field("license_key", text(), required=True),
@@ -172,7 +172,7 @@ SOURCES: Final = Resource(
     "boot-sources/",
     "boot-sources/{id}/",
     record_json("boot-sources"),
-    form=RecordForm.of(
+    form=RecordForm(
         "Boot source",
         Field("url", text(pattern=r"https?://\S+", wrong="Enter a valid URL."), required=True, unique=True),
         Field("keyring_filename", text(4096)),
@@ -204,7 +204,7 @@ SELECTIONS: Final = Resource(
     "boot-sources/{boot_source_id}/selections/",
     "boot-sources/{boot_source_id}/selections/{id}/",
     _selection_json,
-    form=RecordForm.of(
+    form=RecordForm(
         "Boot source selection",
         *(Field(name, text(), required=True) for name in ("os", "release")),
         *(Field(name, listed, default=["*"]) for name in ("arches", "subarches", "labels")),
@@ -252,7 +252,7 @@ SNIPPETS: Final = Resource(
             for each in snippet["history"]
         ],
     ),
-    form=RecordForm.of(
+    form=RecordForm(
         "DHCP snippet",
         Field("name", text(255), required=True),
         Field("value", verbatim, required=True),

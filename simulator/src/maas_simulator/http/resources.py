@@ -86,7 +86,7 @@ def remove_tag(call: Call, record: Record) -> None:
     record["tags"] = [tag for tag in record["tags"] if tag != gone]
 
 
-NO_FORM: Final = RecordForm.of("")
+NO_FORM: Final = RecordForm("")
 
 
 @dataclass(frozen=True)

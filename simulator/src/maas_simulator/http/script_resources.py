@@ -238,7 +238,7 @@ SCRIPTS: Final = Resource(
     "scripts/",
     "scripts/{name}",
     script_json,
-    form=RecordForm.of(
+    form=RecordForm(
         "Script",
         Field("name", text(255, r"[\w.-]+"), required=True, unique=True),
         Field("title", text(255)),

@@ -38,20 +38,20 @@ from maas_simulator.model.storage import (
 
 _NAME: Final = Field("name", text(255), required=True)
 _UUID: Final = Field("uuid", text(36, r"[0-9a-fA-F-]{36}"), default=None)
-_DEVICE: Final = RecordForm.of(
+_DEVICE: Final = RecordForm(
     "Physical block device",
     _NAME,
     *(Field(name, text(255)) for name in ("model", "serial", "id_path")),
     Field("size", byte_size(143360), required=True),
     Field("block_size", whole(512), required=True),
 )
-_FORMAT: Final = RecordForm.of(
+_FORMAT: Final = RecordForm(
     "Filesystem",
     Field("fstype", choice("fat32", "vfat", "ext2", "ext4", "xfs", "swap", "btrfs", "zfsroot"), required=True),
     _UUID,
     Field("label", text(255)),
 )
-MOUNT: Final = RecordForm.of(
+MOUNT: Final = RecordForm(
     "Filesystem", Field("mount_point", text(4096, r"/.*|none"), required=True), Field("mount_options", text())
 )
 
@@ -148,7 +148,7 @@ def _create_partition(at: Target) -> Target:
     """Add a partition, by default in all free space."""
     free = free_space(at.machine, at.record)
     size = Field("size", byte_size(BLOCK, free), default=None)
-    values = at.clean(RecordForm.of("Partition", size, _UUID, Field("bootable", boolean, default=False)))
+    values = at.clean(RecordForm("Partition", size, _UUID, Field("bootable", boolean, default=False)))
     refuse(free < BLOCK, "a partition without space")
     partition = add_partition(at.machine, at.record, at.new_id("Partition"), values["size"])
     partition |= {"bootable": values["bootable"], "uuid": values["uuid"] or partition["uuid"]}
@@ -173,7 +173,7 @@ def _create_group(at: Target) -> Target:
     kinds = {"block_devices": [name for name, each in free.items() if "type" in each]}
     kinds["partitions"] = [name for name in free if name not in kinds["block_devices"]]
     fields = (Field(name, all_of(choice(*known)), default=[], several=True) for name, known in kinds.items())
-    values = at.clean(RecordForm.of("Volume group", _NAME, _UUID, *fields))
+    values = at.clean(RecordForm("Volume group", _NAME, _UUID, *fields))
     members = [free[name] for kind in kinds for name in values[kind]]
     refuse(not members, "a volume group without devices")
     refuse(str(at.storage.boot_disk) in values["block_devices"], "the boot disk in a volume group")
@@ -195,7 +195,7 @@ def _create_volume(at: Target) -> Target:
     """Add a logical volume, by default in all free space."""
     free = group_free(at.storage, at.record)
     size = Field("size", byte_size(BLOCK, free), default=None)
-    values = at.clean(RecordForm.of("Logical volume", _NAME, _UUID, size))
+    values = at.clean(RecordForm("Logical volume", _NAME, _UUID, size))
     refuse(free < BLOCK, "a volume without space")
     volume = add_volume(at.storage, at.new_id("BlockDevice"), at.record, values["name"], values["size"])
     volume["uuid"] = values["uuid"] or volume["uuid"]
@@ -233,7 +233,7 @@ def _holder(*tagging: Any) -> Handlers:
     )
 
 
-_LAYOUT: Final = RecordForm.of(
+_LAYOUT: Final = RecordForm(
     "Storage layout", Field("storage_layout", one_of("storage_layout", *LAYOUTS), required=True)
 )
 _LEAST_BOOT, _LEAST_ROOT = 10**8, 3 * 10**9
@@ -256,7 +256,7 @@ def set_layout(call: Call) -> Answer:
         *(Field(name, size, default=None) for name in ("boot_size", "root_size", "lv_size")),
         *(Field(name, text(255)) for name in ("vg_name", "lv_name")),
     )
-    values = RecordForm("Storage layout", fields).clean(tables, call.form, None)
+    values = RecordForm("Storage layout", *fields).clean(tables, call.form, None)
     values["root_device"] = int(values["root_device"])
     if layout not in SIMULATED or not storage.devices:
         raise not_simulated(f"the storage layout {layout} on this machine")
@@ -275,7 +275,7 @@ def _check_sizes(machine: SimulatedMachine, storage: Storage, values: Record) ->
     refuse(boot + root > most or boot + volume > min(most, values["root_size"] or most), "sizes that are too large")
 
 
-_SPECIAL: Final = RecordForm.of("Filesystem", *MOUNT.fields, Field("fstype", choice("tmpfs", "ramfs"), required=True))
+_SPECIAL: Final = RecordForm("Filesystem", *MOUNT.fields, Field("fstype", choice("tmpfs", "ramfs"), required=True))
 
 
 def _mount_special(at: Target) -> None:
@@ -285,7 +285,7 @@ def _mount_special(at: Target) -> None:
 
 
 def _unmount_special(at: Target) -> None:
-    place = at.clean(RecordForm("Filesystem", MOUNT.fields[:1]))["mount_point"]
+    place = at.clean(RecordForm("Filesystem", *MOUNT.fields[:1]))["mount_point"]
     left = [each for each in at.storage.special if each["mount_point"] != place]
     refuse(len(left) == len(at.storage.special), "unmounting where nothing is mounted")
     at.storage.special = left

@@ -5,10 +5,10 @@ The messages are those of Django, and of MAAS's own validators; each was recorde
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from maas_simulator.model.forms import Form, is_true, last
 from maas_simulator.model.records import Record, Table, Tables
@@ -75,19 +75,14 @@ Check = Callable[[Cleaning], None]
 """Checks several fields together, after each was read. Adds errors, and may set values."""
 
 
-@dataclass(frozen=True)
 class RecordForm:
-    """A form that creates or changes a record. Unknown parameters are ignored, as in MAAS."""
+    """A form that creates or changes a record. Unknown parameters are ignored, as in MAAS.
 
-    label: str
-    """The name of the kind in messages, such as ``Resource pool``."""
-    fields: Sequence[Field]
-    check: Check | None = None
+    ``label`` is the name of the kind in messages, such as ``Resource pool``.
+    """
 
-    @classmethod
-    def of(cls, label: str, *fields: Field, check: Check | None = None) -> Self:
-        """Make a form of its fields."""
-        return cls(label, fields, check)
+    def __init__(self, label: str, *fields: Field, check: Check | None = None) -> None:
+        self.label, self.fields, self.check = label, fields, check
 
     @property
     def defaults(self) -> Record:

@@ -31,7 +31,7 @@ def _named_form(kind: str, *own: Field) -> RecordForm:
             cleaning.add_error("name", f"Reserved {kind} name.")
 
     name = Field("name", fields.text(256, NETWORK_NAME, f"Invalid {kind} name: {{}}."), unique=True)
-    return RecordForm.of(kind.capitalize(), name, Field("description", fields.text()), *own, check=check)
+    return RecordForm(kind.capitalize(), name, Field("description", fields.text()), *own, check=check)
 
 
 def _vid_in_range(vid: int | None) -> str | None:
@@ -73,7 +73,7 @@ def _check_subnet(cleaning: Cleaning) -> None:
 
 FABRIC_FORM: Final = _named_form("fabric", Field("class_type", fields.text(256), default=None))
 SPACE_FORM: Final = _named_form("space")
-VLAN_FORM: Final = RecordForm.of(
+VLAN_FORM: Final = RecordForm(
     "VLAN",
     Field("name", fields.text(256, NETWORK_NAME)),
     Field("description", fields.text()),
@@ -86,7 +86,7 @@ VLAN_FORM: Final = RecordForm.of(
     Field("relay_vlan", fields.reference("VLAN"), default=None),
     check=_check_vlan,
 )
-SUBNET_FORM: Final = RecordForm.of(
+SUBNET_FORM: Final = RecordForm(
     "Subnet",
     Field("name", fields.text(255)),
     Field("description", fields.text()),
