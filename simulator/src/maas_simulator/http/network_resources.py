@@ -6,14 +6,7 @@ from typing import Final
 
 from maas_simulator.http.address_resources import SUBNET_READS
 from maas_simulator.http.calls import Answer, Call
-from maas_simulator.http.network_views import (
-    NO_SPACE,
-    fabric_json,
-    network_json,
-    space_json,
-    subnet_json,
-    vlan_json,
-)
+from maas_simulator.http.network_views import NO_SPACE, fabric_json, network_json, space_json, subnet_json, vlan_json
 from maas_simulator.http.resources import Resource
 from maas_simulator.model.fields import WHOLE_FORM
 from maas_simulator.model.interfaces import VLAN, interfaces, stored_interfaces

@@ -5,14 +5,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from maas_simulator.model.interfaces import (
-    AUTO,
-    BOOT_INTERFACE,
-    DHCP,
-    STATIC,
-    links_to_address,
-    stored_interfaces,
-)
+from maas_simulator.model.interfaces import AUTO, BOOT_INTERFACE, DHCP, STATIC, links_to_address, stored_interfaces
 from maas_simulator.model.machines import Rack, SimulatedMachine
 from maas_simulator.model.networks import controller_address
 from maas_simulator.model.records import Record, Table
