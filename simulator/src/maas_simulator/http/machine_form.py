@@ -4,21 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from maas_simulator.model.fields import (
-    Cleaning,
-    Field,
-    Invalid,
-    Reader,
-    RecordForm,
-    boolean,
-    choice,
-    domain,
-    mac_address,
-    one_of,
-    reference,
-    text,
-    whole,
-)
+from maas_simulator.model import fields
+from maas_simulator.model.fields import Cleaning, Field, Invalid, Reader, RecordForm
 from maas_simulator.model.forms import Form, is_true, last
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.power_types import POWER_TYPES, find_errors
@@ -43,21 +30,21 @@ def clean_machine(region: RegionState, form: Form, machine: SimulatedMachine | N
     Raises:
         Refusal: A 400 with MAAS's messages about all bad fields.
     """
-    fields = (
-        Field("architecture", one_of("architecture", *region.images.architectures), required=True),
+    own = (
+        Field("architecture", fields.one_of("architecture", *region.images.architectures), required=True),
         Field("hostname", _hostname, default=None),
-        Field("domain", _name_of("Domain", domain), default=None),
-        Field("description", text()),
-        Field("zone", _name_of("Zone", reference("Zone", by="name")), default=None),
-        Field("pool", _name_of("ResourcePool", reference("ResourcePool", by="name")), default=None),
+        Field("domain", _name_of("Domain", fields.domain), default=None),
+        Field("description", fields.text()),
+        Field("zone", _name_of("Zone", fields.reference("Zone", by="name")), default=None),
+        Field("pool", _name_of("ResourcePool", fields.reference("ResourcePool", by="name")), default=None),
         Field("swap_size", _swap_size, default=None),
         Field("min_hwe_kernel", _kernel),
-        Field("cpu_count", whole(), default=None),
-        Field("memory", whole(), default=None),
-        Field("is_dpu", boolean, default=False),
-        Field("power_type", choice(*POWER_TYPES)),
+        Field("cpu_count", fields.whole(), default=None),
+        Field("memory", fields.whole(), default=None),
+        Field("is_dpu", fields.boolean, default=False),
+        Field("power_type", fields.choice(*POWER_TYPES)),
     )
-    old = None if machine is None else {each.name: getattr(machine, each.name) for each in fields}
+    old = None if machine is None else {each.name: getattr(machine, each.name) for each in own}
 
     def check(cleaning: Cleaning) -> None:
         if machine is None:
@@ -70,9 +57,9 @@ def clean_machine(region: RegionState, form: Form, machine: SimulatedMachine | N
         if hostname and any(other is not machine for other in region.machines.called([hostname])):
             cleaning.add_error("hostname", TAKEN)
 
-    addresses = () if machine else (Field("mac_addresses", text(), required=True),)
-    whole_form = RecordForm("Node", *fields, *addresses, check=check)
-    values = whole_form.clean(region.tables, _with_subarchitecture(form), None, old)
+    addresses = () if machine else (Field("mac_addresses", fields.text(), required=True),)
+    complete = RecordForm("Node", *own, *addresses, check=check)
+    values = complete.clean(region.tables, _with_subarchitecture(form), None, old)
     return {name: value for name, value in values.items() if value is not None or name == "swap_size"}
 
 
@@ -122,7 +109,7 @@ def find_address_errors(region: RegionState, given: Iterable[str]) -> Iterator[s
     """Yield MAAS's messages about the MAC addresses of a new node."""
     for value in given:
         try:
-            address = mac_address(region.tables, value)
+            address = fields.mac_address(region.tables, value)
         except Invalid as wrong:
             yield from wrong.args
             continue

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement
 
-from maas_simulator.http.calls import Answer, Call, Handler, keyed
+from maas_simulator.http.calls import Answer, Call, keyed
 from maas_simulator.http.node_views import controller_json, device_json
 from maas_simulator.http.render import machine_json, pool_json, tag_json, zone_json
 from maas_simulator.http.resources import Resource, by_name, check_admin, check_superuser
@@ -95,14 +95,14 @@ def _nodes(region: RegionState) -> dict[str, Node]:
     return {**region.machines, **devices, **region.racks}
 
 
-def _tagged(*kinds: type) -> Handler:
-    """Return the handler that lists the nodes of these kinds with a tag, in full, if the user may see them."""
+def _tagged(*kinds: type) -> Callable[[Call, Record], list[JSON]]:
+    """Return the operation that lists the nodes of these kinds with a tag, in full, if the user may see them."""
 
-    def tagged(call: Call) -> Answer:
+    def tagged(call: Call, tag: Record) -> list[JSON]:
         """The nodes with a tag, in full."""
-        name = TAGS.get(call)["name"]
-        found = [node for node in _nodes(call.region).values() if isinstance(node, kinds) and name in _tags_of(node)]
-        return Answer([shown for node in found if (shown := _shown(call, node)) is not None])
+        nodes = (node for node in _nodes(call.region).values() if isinstance(node, kinds))
+        found = (node for node in nodes if tag["name"] in _tags_of(node))
+        return [shown for node in found if (shown := _shown(call, node)) is not None]
 
     return tagged
 
@@ -214,13 +214,11 @@ TAGS: Final = Resource(
     after_create=_evaluate,
     after_update=_change,
     before_delete=_remove,
-    more_one=keyed(
-        GET_machines=_tagged(SimulatedMachine),
-        GET_devices=_tagged(dict),
-        GET_nodes=_tagged(SimulatedMachine, dict, Rack),
-        GET_rack_controllers=_tagged(Rack),
-        GET_region_controllers=_tagged(Rack),
-        POST_update_nodes=update_nodes,
-        POST_rebuild=rebuild,
-    ),
+    reads={
+        "machines": _tagged(SimulatedMachine),
+        "devices": _tagged(dict),
+        "nodes": _tagged(SimulatedMachine, dict, Rack),
+        **dict.fromkeys(("rack_controllers", "region_controllers"), _tagged(Rack)),
+    },
+    more_one=keyed(POST_update_nodes=update_nodes, POST_rebuild=rebuild),
 )

@@ -6,25 +6,9 @@ from maas_simulator.http.calls import Answer, Call, keyed
 from maas_simulator.http.network_views import subnet_json
 from maas_simulator.http.resources import Resource, by_id_or_name, check_admin, record_json
 from maas_simulator.http.script_resources import revert
+from maas_simulator.model import fields
 from maas_simulator.model.built_in_scripts import add_revision
-from maas_simulator.model.fields import (
-    NO_CHOICE,
-    WHOLE_FORM,
-    Cleaning,
-    Field,
-    Invalid,
-    Reader,
-    RecordForm,
-    all_of,
-    boolean,
-    choice,
-    json_object,
-    listed,
-    one_of,
-    reference,
-    text,
-    verbatim,
-)
+from maas_simulator.model.fields import NO_CHOICE, WHOLE_FORM, Cleaning, Field, Invalid, Reader, RecordForm
 from maas_simulator.model.forms import Form, last
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Tables
@@ -85,14 +69,14 @@ NOTIFICATIONS: Final = Resource(
     record_json("notifications", "dismissed"),
     form=RecordForm(
         "Notification",
-        Field("ident", text(40), default=None, unique=True),
+        Field("ident", fields.text(40), default=None, unique=True),
         Field("user", _no_user, default=None),
-        Field("users", boolean, default=False),
-        Field("admins", boolean, default=False),
-        Field("message", text(), required=True),
-        Field("context", json_object("Context is not a mapping."), default={}),
-        Field("category", choice("error", "warning", "success", "info"), default="info"),
-        Field("dismissable", boolean, default=True),
+        Field("users", fields.boolean, default=False),
+        Field("admins", fields.boolean, default=False),
+        Field("message", fields.text(), required=True),
+        Field("context", fields.json_object("Context is not a mapping."), default={}),
+        Field("category", fields.choice("error", "warning", "success", "info"), default="info"),
+        Field("dismissable", fields.boolean, default=True),
         check=_check_notification,
     ),
     shown=_is_shown,
@@ -101,12 +85,12 @@ NOTIFICATIONS: Final = Resource(
 )
 
 
-_URL: Final = text(pattern=r"(https?://|ppa:|ftp://).*", wrong="Enter a valid repository URL or PPA location.")
+_URL: Final = fields.text(pattern=r"(https?://|ppa:|ftp://).*", wrong="Enter a valid repository URL or PPA location.")
 
 
 def _parts(name: str, *known: str) -> Reader:
     words = f"'{{}}' is not a valid {name}. It should be one of: {', '.join(map(repr, known))}."
-    return all_of(choice(*known, wrong=words))
+    return fields.all_of(fields.choice(*known, wrong=words))
 
 
 REPOSITORIES: Final = Resource(
@@ -116,16 +100,16 @@ REPOSITORIES: Final = Resource(
     record_json("package-repositories", "default"),
     form=RecordForm(
         "Package repository",
-        Field("name", text(41), required=True, unique=True),
+        Field("name", fields.text(41), required=True, unique=True),
         Field("url", _URL, required=True),
-        Field("distributions", listed, default=[]),
+        Field("distributions", fields.listed, default=[]),
         Field("disabled_pockets", _parts("pocket", "updates", "security", "backports"), default=[]),
         Field("disabled_components", _parts("component", "restricted", "universe", "multiverse"), default=[]),
-        Field("disable_sources", boolean, default=False),
-        Field("components", listed, default=[]),
-        Field("arches", listed, default=["amd64", "i386"]),
-        Field("key", text()),
-        Field("enabled", boolean, default=True),
+        Field("disable_sources", fields.boolean, default=False),
+        Field("components", fields.listed, default=[]),
+        Field("arches", fields.listed, default=["amd64", "i386"]),
+        Field("key", fields.text()),
+        Field("enabled", fields.boolean, default=True),
     ),
     find=by_id_or_name,
     may_call=check_admin,
@@ -144,8 +128,8 @@ LICENSE_KEYS: Final = Resource(
     record_json("license-key"),
     form=RecordForm(
         "License key",
-        *(Field(name, one_of(name), required=True) for name in ("osystem", "distro_series")),
-        Field("license_key", text(), required=True),
+        *(Field(name, fields.one_of(name), required=True) for name in ("osystem", "distro_series")),
+        Field("license_key", fields.text(), required=True),
     ),
     given=_with_system,
     find=lambda _call, _table, _name: None,
@@ -174,9 +158,9 @@ SOURCES: Final = Resource(
     record_json("boot-sources"),
     form=RecordForm(
         "Boot source",
-        Field("url", text(pattern=r"https?://\S+", wrong="Enter a valid URL."), required=True, unique=True),
-        Field("keyring_filename", text(4096)),
-        Field("keyring_data", verbatim),
+        Field("url", fields.text(pattern=r"https?://\S+", wrong="Enter a valid URL."), required=True, unique=True),
+        Field("keyring_filename", fields.text(4096)),
+        Field("keyring_data", fields.verbatim),
         check=_check_source,
     ),
     before_store=_stamp,
@@ -206,8 +190,8 @@ SELECTIONS: Final = Resource(
     _selection_json,
     form=RecordForm(
         "Boot source selection",
-        *(Field(name, text(), required=True) for name in ("os", "release")),
-        *(Field(name, listed, default=["*"]) for name in ("arches", "subarches", "labels")),
+        *(Field(name, fields.text(), required=True) for name in ("os", "release")),
+        *(Field(name, fields.listed, default=["*"]) for name in ("arches", "subarches", "labels")),
     ),
     within=(SOURCES, "boot_source"),
     before_store=_check_selection,
@@ -254,14 +238,14 @@ SNIPPETS: Final = Resource(
     ),
     form=RecordForm(
         "DHCP snippet",
-        Field("name", text(255), required=True),
-        Field("value", verbatim, required=True),
-        Field("description", text()),
-        Field("enabled", boolean, default=True),
-        Field("node", text(), default=None),
-        Field("subnet", reference("Subnet"), default=None),
-        Field("iprange", reference("IPRange"), default=None),
-        Field("global_snippet", boolean, default=False),
+        Field("name", fields.text(255), required=True),
+        Field("value", fields.verbatim, required=True),
+        Field("description", fields.text()),
+        Field("enabled", fields.boolean, default=True),
+        Field("node", fields.text(), default=None),
+        Field("subnet", fields.reference("Subnet"), default=None),
+        Field("iprange", fields.reference("IPRange"), default=None),
+        Field("global_snippet", fields.boolean, default=False),
         check=_check_snippet,
     ),
     find=by_id_or_name,

@@ -121,7 +121,7 @@ class Resource:
     after_save: Change = no_change
     """Runs after both."""
     before_delete: Change = no_change
-    """Raises a ``Refusal`` if the object cannot be deleted."""
+    """Raises a ``Refusal`` if the object cannot be deleted; else changes what names it."""
     may_create: Callable[[Call], None] = check_admin
     may_change: Change = lambda call, _record: check_superuser(call)
     """Checks the permission to change or delete the object, after it was found."""

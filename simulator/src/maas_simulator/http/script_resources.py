@@ -10,19 +10,9 @@ import yaml
 
 from maas_simulator.http.calls import Answer, Call, keyed
 from maas_simulator.http.resources import Resource, add_tag, check_admin, remove_tag
+from maas_simulator.model import fields
 from maas_simulator.model.built_in_scripts import NEW_SCRIPT, add_revision
-from maas_simulator.model.fields import (
-    Cleaning,
-    Field,
-    Invalid,
-    Reader,
-    RecordForm,
-    boolean,
-    find,
-    listed,
-    text,
-    verbatim,
-)
+from maas_simulator.model.fields import Cleaning, Field, Invalid, Reader, RecordForm, find
 from maas_simulator.model.forms import Form, each, last, mandatory
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Tables
@@ -240,10 +230,10 @@ SCRIPTS: Final = Resource(
     script_json,
     form=RecordForm(
         "Script",
-        Field("name", text(255, r"[\w.-]+"), required=True, unique=True),
-        Field("title", text(255)),
-        Field("description", text()),
-        Field("tags", listed, default=[]),
+        Field("name", fields.text(255, r"[\w.-]+"), required=True, unique=True),
+        Field("title", fields.text(255)),
+        Field("description", fields.text()),
+        Field("tags", fields.listed, default=[]),
         Field("type", _reported(script_type), default=int(SetType.TESTING)),
         Field("hardware_type", _reported(hardware_type), default=0),
         Field("parallel", _reported(_parallel), default=0),
@@ -251,13 +241,13 @@ SCRIPTS: Final = Resource(
         Field("parameters", _dictionary("parameters", nested=True), default={}),
         Field("packages", _dictionary("packages"), default={}),
         Field("timeout", _timeout, default=0),
-        Field("for_hardware", listed, default=[]),
+        Field("for_hardware", fields.listed, default=[]),
         *(
-            Field(name, boolean, default=False)
+            Field(name, fields.boolean, default=False)
             for name in ("destructive", "may_reboot", "recommission", "apply_configured_networking")
         ),
-        Field("comment", text()),
-        Field("script", verbatim),
+        Field("comment", fields.text()),
+        Field("script", fields.verbatim),
         check=_check_script,
     ),
     given=lambda call: _with_metadata(call.form),
