@@ -15,9 +15,14 @@ import msgspec
 import trio
 import trio.testing
 
+from maas_deploy.deploy import Deploy
 from maas_inventory.informer.filters import Filter
-from maas_inventory.informer.rows import RowReader
-from maas_mcp.api import Machine
+from maas_inventory.informer.rows import Row, RowReader
+from maas_mcp.api import CancellationToken, Machine, ProgressReporter
+from maas_mcp.operations.progress import discard_progress
+from maas_mcp.operations.running.engine import Engine
+from maas_mcp.operations.running.start_requests import StartRequests
+from maas_mcp.operations.timing import Timing
 from maas_simulator import generated_region
 from maas_simulator.http.render import machine_json
 from tests.inventory import Bench, opened
@@ -43,6 +48,7 @@ async def measure(count: int) -> None:
         memory(bench)
         await idle(bench)
         await deployments(bench)
+    await own_deployments(min(count, 100))
 
 
 async def first_page(bench: Bench) -> None:
@@ -72,7 +78,7 @@ def memory(bench: Bench) -> None:
     sent = [json.dumps(machine_json(bench.region, each)).encode() for each in bench.region.machines.values()]
     tracemalloc.start()
     reader = RowReader()
-    rows = {}
+    rows: dict[str, Row] = {}
     for start in range(0, len(sent), 100):
         body = b"[" + b",".join(sent[start : start + 100]) + b"]"
         rows |= {row.system_id: row for row in reader.read_body(body).rows}
@@ -102,6 +108,36 @@ async def deployments(bench: Bench) -> None:
     machines = len(bench.reads()) - reads
     print(f"  {len(names)} deployments by others: {bench.requests - requests} requests, {machines} for machines")
     print(f"  differences after it: {len(await bench.differences())}")
+
+
+async def own_deployments(count: int) -> None:
+    """The same by this server, which follows them, with an informer and without one."""
+    requests = [await follow(count, informed=informed) for informed in (False, True)]
+    more = requests[1] / requests[0] - 1.0
+    print(f"  {count} deployments followed: {requests[0]} requests, {requests[1]} with an informer ({more:+.1%})")
+
+
+async def follow(count: int, *, informed: bool) -> int:
+    """Deploy machines and wait for them. Returns the number of requests, without those of the informer's first list."""
+    region = generated_region(count, speed=1.0, clock=anyio.current_time)
+    async with opened(region) as bench:
+        if informed:
+            await bench.all()
+            await anyio.sleep(60)
+        before = bench.requests
+        now = anyio.current_time
+        requests = StartRequests(bench.tasks, now=now, timing=Timing())
+        engine = Engine(bench.maas, bench.watcher, requests, now=now)
+        async with anyio.create_task_group() as tasks:
+            for machine in region.machines.values():
+                tasks.start_soon(deploy, engine, machine.system_id)
+        return bench.requests - before
+
+
+async def deploy(engine: Engine, system_id: str) -> None:
+    """Deploy a machine and wait for it."""
+    progress = ProgressReporter(discard_progress)
+    await engine.run(Deploy(), Deploy.arguments(system_id=system_id), progress, CancellationToken())
 
 
 def decoding() -> None:

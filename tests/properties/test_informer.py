@@ -5,24 +5,35 @@ events are lost or the event log is reset.
 """
 
 import contextlib
+import gc
+import json
+import sys
 from collections.abc import Awaitable, Callable
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 import anyio
+import msgspec
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from maas_inventory.informer.filters import Filter
-from maas_mcp.api import MaasMcpError, MaasUnavailableError
+from maas_mcp.api import Event, EventNews, MaasClient, MaasMcpError, MaasUnavailableError
+from maas_mcp.operations.watching.watcher import Watcher
+from maas_simulator import demo_region
+from maas_simulator.http.render import machine_json
+from maas_simulator.model.oddities import OddMachine
 from maas_simulator.model.refusals import Refusal
 from tests.house import client_of
 from tests.inventory import Bench, opened
+from tests.odd import json_values
 
 pytestmark = pytest.mark.anyio
 
 SLACK: Final = 60.0
 """Seconds beyond the stated bound: the last requests, and waiting for a region that had restarted."""
+REGION: Final = demo_region(speed=0.0)
 NAMES: Final = [f"node{number:02}" for number in range(1, 13)]
 Act = Callable[[Bench, str], Awaitable[None]]
 
@@ -152,3 +163,93 @@ async def test_the_informer_says_what_maas_says_within_its_bound(before: list[An
 
         note(f"after {anyio.current_time()} s")
         assert differences == []
+
+
+def is_plain(value: Any) -> bool:
+    """Whether JSON without extensions can express a value."""
+    try:
+        json.dumps(value, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True
+
+
+plain_values = json_values.filter(is_plain)
+FIELDS: Final = sorted(machine_json(REGION, REGION.machine("node01")))
+
+
+@given(
+    odd=st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(FIELDS), plain_values), min_size=1, max_size=5),
+    before=st.booleans(),
+)
+async def test_odd_values_hide_no_other_machine_and_are_named(
+    odd: list[tuple[str, str, Any]],
+    before: bool,
+) -> None:
+    async with opened() as bench:
+        if not before:
+            await bench.all()
+        for name, field, value in odd:
+            bench.region.distort(OddMachine(machine=name, show={field: value}))
+        answer = await bench.all()
+        await anyio.sleep(answer.resync_seconds + SLACK)
+        answer, truth = await bench.all(), bench.truth()
+
+        shown = {row.system_id: row for row in answer.rows}
+        odd_ids = {bench.region.machine(name).system_id for name, _, _ in odd}
+        assert {name: row for name, row in shown.items() if name not in odd_ids} == {
+            name: row for name, row in truth.items() if name not in odd_ids
+        }
+        assert len(shown) + len(answer.left_out) == 12
+        bench.region.show_as_is()
+        await anyio.sleep(answer.resync_seconds + SLACK)
+        assert await bench.differences() == []
+        assert (await bench.all()).left_out == ()
+
+
+async def test_memory_is_flat_over_a_hundred_thousand_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Smaller limits are reached sooner; what is not limited at all grows all the same.
+    monkeypatch.setattr("maas_inventory.informer.snapshot.MAX_CHANGES", 200)
+    monkeypatch.setattr("maas_inventory.informer.session.MAX_NO_MACHINES", 100)
+    async with opened() as bench:
+        await bench.all()
+        session = bench.informer._session
+        assert session is not None
+        sizes = []
+        for batch in range(100):
+            session.take_news(EventNews([event_of(bench, batch * 1000 + each) for each in range(1000)], True, 0.0))
+            await anyio.sleep(4.0)
+            gc.collect()
+            sizes.append(size_of(session))
+
+        assert max(sizes[50:]) <= max(sizes[30:50]) * 1.02
+        await anyio.sleep(60.0)
+        assert await bench.differences() == []
+
+
+def event_of(bench: Bench, number: int) -> Event:
+    """An event that seems to change a machine's status, or is of a node that is no machine."""
+    ids = [*bench.region.machines, f"rack{number}", ""]
+    names = ["Ready", "Deploying", "Deployed", "Releasing"]
+    return Event(
+        id=number,
+        node=ids[number % len(ids)],
+        type=["Node changed status", "User locking node", "Loading ephemeral"][number % 3],
+        description=f"From '{names[number % 4]}' to '{names[(number + 1) % 4]}' (to user{number})",
+    )
+
+
+def size_of(whole: object) -> int:
+    """The bytes of an object and of all that it alone holds, by its containers and attributes."""
+    seen: set[int] = set()
+    waiting, size = [whole], 0
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen or isinstance(each, type | ModuleType | MaasClient | Watcher | FunctionType | MethodType):
+            continue
+        seen.add(id(each))
+        size += sys.getsizeof(each)
+        waiting.extend(gc.get_referents(each))
+        if isinstance(each, msgspec.Struct):
+            waiting.extend(getattr(each, name) for name in each.__struct_fields__)
+    return size

@@ -11,6 +11,8 @@ from maas_inventory.informer.snapshot import Snapshot
 
 SHORTEST_ROUND: Final = 300.0
 """Seconds in which a small region is read again, where the share would allow more."""
+SHORTEST_PAUSE: Final = 30.0
+"""Seconds between two requests of the resync if the first one read all that was due, so that the next one has more."""
 REQUEST_SECONDS: Final = 2.0
 """MAAS's time for one request of the resync: other requests do not wait longer for the worker."""
 MOST: Final = 100
@@ -42,9 +44,10 @@ class Resync:
         if machines >= LEAST:
             self.seconds_per_machine += MEMORY * (seconds / machines - self.seconds_per_machine)
 
-    def spend(self, seconds: float, now: float) -> None:
+    def spend(self, machines: int, seconds: float, now: float) -> None:
         """Note that a request of the resync, which ended now, took this time."""
-        self._ready_at = now + seconds * (1.0 / self._share - 1.0)
+        pause = seconds * (1.0 / self._share - 1.0)
+        self._ready_at = now + (pause if machines >= self.request_size else max(pause, SHORTEST_PAUSE))
 
     @property
     def request_size(self) -> int:
@@ -53,30 +56,30 @@ class Resync:
 
     def round_seconds(self, machines: int) -> float:
         """How long it takes until every machine has been read again."""
-        return max(SHORTEST_ROUND, machines * self.seconds_per_machine / self._share)
+        return max(SHORTEST_ROUND + SHORTEST_PAUSE, machines * self.seconds_per_machine / self._share)
 
-    def due(self, snapshot: Snapshot) -> float:
-        """When the next request is due; infinity without machines."""
+    def due(self, snapshot: Snapshot, marked: Collection[str]) -> float:
+        """When the next request is due; infinity without machines. Marked machines are read by other requests."""
         if not snapshot.rows:
             return math.inf
-        if snapshot.is_any_uncertain:
+        if snapshot.is_any_uncertain(marked):
             return self._ready_at
         return max(self._ready_at, snapshot.oldest(snapshot.rows.values(), math.inf) + SHORTEST_ROUND)
 
-    def choose(self, snapshot: Snapshot, shown: Collection[str], now: float) -> list[str]:
+    def choose(self, snapshot: Snapshot, marked: Collection[str], shown: Collection[str], now: float) -> list[str]:
         """The machines to read now: uncertain ones, and then the oldest."""
 
-        def order(row: Row) -> tuple[bool, float]:
-            name = row.system_id
+        def order(name: str) -> tuple[bool, float]:
             age = now - snapshot.read_at(name)
             return not snapshot.is_uncertain(name), -age * (SHOWN_FACTOR if name in shown else 1.0)
 
-        old = [
-            row
-            for row in snapshot.rows.values()
-            if snapshot.is_uncertain(row.system_id) or now - snapshot.read_at(row.system_id) >= SHORTEST_ROUND / 2
+        due = [
+            name
+            for name in snapshot.rows
+            if name not in marked
+            and (snapshot.is_uncertain(name) or now - snapshot.read_at(name) >= SHORTEST_ROUND / 2)
         ]
-        return [row.system_id for row in nsmallest(self.request_size, old, key=order)]
+        return nsmallest(self.request_size, due, key=order)
 
 
 def parts_without_known(rows: Sequence[Row], space: Space) -> Iterator[tuple[Part, list[str]]]:

@@ -35,6 +35,8 @@ FIRST_NEWS_LIMIT: Final = 5.0
 """Seconds to wait for the first poll of the events, before the first list. Events are known from then on."""
 OWN_DELAY: Final = 0.5
 """Seconds until machines that this server changed are read, so that one request serves several."""
+MARKED_PAUSE: Final = 4.0
+"""Seconds between two requests for machines with news. The first news of a burst is read soon, the others together."""
 TOO_SLOW: Final = 20.0
 """Seconds after which a request that fails is too large, and not only unlucky."""
 LONG_PATIENCE: Final = 900.0
@@ -84,6 +86,7 @@ class Session:
         self._waiting: dict[object, Filter] = {}
         self._due: dict[str, float] = {}
         """When to read each machine with news."""
+        self._marked_read_at = -math.inf
         self._unknown: dict[str, None] = {}
         self._no_machines: dict[str, float] = {}
         self._search_at = math.inf
@@ -220,21 +223,21 @@ class Session:
         now = anyio.current_time()
         for name in [name for name in self._due if not self.snapshot.is_uncertain(name)]:
             del self._due[name]  # somebody else has read it
-        marked = min(self._due.values(), default=math.inf)
+        marked = max(min(self._due.values(), default=math.inf), self._marked_read_at + MARKED_PAUSE)
         if marked <= now:
             return self._read_marked, now
         if self.plan is None or not self.plan.is_finished:
             return self._load, now
         if self._unknown:
             return self._read_unknown, now
-        resync = self.resync.due(self.snapshot)
+        resync = self.resync.due(self.snapshot, self._due)
         if min(self._search_at, resync) <= now:
             return self._search if self._search_at <= now else self._resync, now
         return None, min(marked, self._search_at, resync)
 
     async def _read_marked(self) -> None:
         due = sorted(self._due, key=self._due.__getitem__)[:MOST]
-        now = anyio.current_time()
+        self._marked_read_at = now = anyio.current_time()
         await self.reads.list_by_id([name for name in due if self._due[name] <= now])
 
     async def _read_unknown(self) -> None:
@@ -293,11 +296,11 @@ class Session:
 
     async def _resync(self) -> None:
         now = anyio.current_time()
-        chosen = self.resync.choose(self.snapshot, self.shown, now)
+        chosen = self.resync.choose(self.snapshot, self._due, self.shown, now)
         if not chosen:
             return
         read = await self.reads.list_by_id(chosen)
-        self.resync.spend(read.seconds, anyio.current_time())
+        self.resync.spend(len(chosen), read.seconds, anyio.current_time())
 
     async def _search(self) -> None:
         """Search for machines that are not known, which costs MAAS little: known ones are excluded."""

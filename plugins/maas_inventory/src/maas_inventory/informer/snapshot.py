@@ -2,9 +2,8 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final, Literal
 
 import msgspec
@@ -94,15 +93,15 @@ class Snapshot:
         """Remove a machine that was missing in an answer requested at ``asked``."""
         if asked < max(self._changed.get(system_id, -math.inf), self.read_at(system_id)):
             return
-        self._gone.pop(system_id, None)
-        self._gone[system_id] = asked
-        for oldest in list(islice(self._gone, max(0, len(self._gone) - MAX_GONE))):
-            del self._gone[oldest]
         row = self.rows.pop(system_id, None)
+        if row is None:
+            return
+        del self._read[system_id]
         self._changed.pop(system_id, None)
-        self._read.pop(system_id, None)
-        if row is not None:
-            self._note(now, row, kind)
+        self._gone[system_id] = asked
+        if len(self._gone) > MAX_GONE:
+            del self._gone[next(iter(self._gone))]
+        self._note(now, row, kind)
 
     def note_change(self, system_id: str, now: float) -> None:
         """Note that a machine changed: what was requested before does not count any more."""
@@ -121,10 +120,9 @@ class Snapshot:
         """Whether the row may be older than a known change, or than missed events."""
         return system_id in self._changed or self._read.get(system_id, math.inf) < self._uncertain_before
 
-    @property
-    def is_any_uncertain(self) -> bool:
-        """Whether a row is uncertain."""
-        return bool(self._changed) or self._oldest_uncertain() < math.inf
+    def is_any_uncertain(self, but: Collection[str]) -> bool:
+        """Whether a row is uncertain, besides some."""
+        return any(name not in but for name in self._changed) or self._oldest_uncertain() < math.inf
 
     def right_at(self, latest: float) -> float:
         """The time up to which all changes with an event are in the rows; ``latest`` is that of the last events."""

@@ -29,13 +29,13 @@ def test_a_round_uses_its_share_of_one_worker(count: int, minutes: float) -> Non
     for _ in range(50):
         resync.note_read(50, 2.0)
     while snapshot.oldest(snapshot.rows.values(), 0.0) <= 0.0:
-        now = max(now, resync.due(snapshot))
-        chosen = resync.choose(snapshot, (), now)
+        now = max(now, resync.due(snapshot, ()))
+        chosen = resync.choose(snapshot, (), (), now)
         asked, seconds = now, 0.04 * len(chosen)
         now, busy = now + seconds, busy + seconds
         for name in chosen:
             snapshot.put(snapshot.rows[name], asked, now)
-        resync.spend(seconds, now)
+        resync.spend(len(chosen), seconds, now)
 
     assert busy / now <= 0.051
     assert now == pytest.approx(minutes * 60 + SHORTEST_ROUND, rel=0.2)
@@ -45,24 +45,24 @@ def test_a_round_uses_its_share_of_one_worker(count: int, minutes: float) -> Non
 def test_a_small_region_is_read_again_in_one_request_every_few_minutes() -> None:
     snapshot, resync = snapshot_of(13), Resync(0.05)
 
-    assert resync.due(snapshot) == SHORTEST_ROUND
-    assert len(resync.choose(snapshot, (), SHORTEST_ROUND)) == 13
+    assert resync.due(snapshot, ()) == SHORTEST_ROUND
+    assert len(resync.choose(snapshot, (), (), SHORTEST_ROUND)) == 13
 
 
 def test_uncertain_machines_come_first_and_at_once() -> None:
     snapshot, resync = snapshot_of(1_000, read=100.0), Resync(0.05)
     snapshot.note_change("m77", 110.0)
 
-    assert resync.due(snapshot) < 110.0
-    assert resync.choose(snapshot, (), 110.0) == ["m77"]
+    assert resync.due(snapshot, ()) < 110.0
+    assert resync.choose(snapshot, (), (), 110.0) == ["m77"]
 
 
 def test_machines_on_the_page_come_before_older_ones() -> None:
     snapshot, resync = snapshot_of(1_000, read=0.0), Resync(0.05)
     snapshot.put(snapshot.rows["m500"], 300.0, 300.0)
 
-    assert "m500" not in resync.choose(snapshot, (), 450.0)
-    assert resync.choose(snapshot, {"m500"}, 450.0)[0] == "m500"
+    assert "m500" not in resync.choose(snapshot, (), (), 450.0)
+    assert resync.choose(snapshot, (), {"m500"}, 450.0)[0] == "m500"
 
 
 @pytest.mark.parametrize(("seconds", "size"), [(0.0001, MOST), (0.04, 50), (3.0, LEAST)])
