@@ -62,6 +62,10 @@ ROWS: Final = (
     Row(Step("maas_deploy_machines", arguments={"count": 2})),
     Row(Step("maas_release_machine", "node07")),
     Row(Step("maas_release_machine", "node06", {"erase": True}), variant="`erase`"),
+    Row(Step("maas_find", arguments={"text": "noble"})),
+    Row(Step("maas_list_objects", arguments={"kind": "image"})),
+    Row(Step("maas_get_events")),
+    Row(Step("maas_get_script_results", arguments={"machine": "node11"})),
     Row(Step("maas_power_on", "node07"), [Step("maas_power_off", "node07")]),
     Row(Step("maas_power_off", "node07")),
     Row(Step("maas_power_cycle", "node07")),
@@ -78,6 +82,7 @@ ROWS: Final = (
     Row(Step("maas_update_machine", "node01", {"zone": "az1"})),
     Row(Step("maas_tag_machines", arguments={"tag": "gpu", "add": ["7xneda"]})),
     Row(Step("maas_tag_machines", arguments={"tag": "rack-4", "add": ["7xneda"], "create": True}), variant="`create`"),
+    Row(Step("maas_whoami")),
     Row(Step("maas_enter_rescue_mode", "node07")),
     Row(Step("maas_exit_rescue_mode", "node07"), [Step("maas_enter_rescue_mode", "node07")]),
     Row(Step("maas_mark_broken", "node06", {"comment": "A fan fails."})),
@@ -98,11 +103,6 @@ ROWS: Final = (
     Row(Step("maas_lock_machine", "node07")),
     Row(Step("maas_unlock_machine", "node08")),
     Row(Step("maas_import_images")),
-    Row(Step("maas_find", arguments={"text": "noble"})),
-    Row(Step("maas_list_objects", arguments={"kind": "image"})),
-    Row(Step("maas_get_events")),
-    Row(Step("maas_get_script_results", arguments={"machine": "node11"})),
-    Row(Step("maas_whoami")),
 )
 """Each tool at least once, in the order in which clients see them."""
 
@@ -133,6 +133,7 @@ async def _observe(row: Row) -> Observed:
     async with region.host() as host:
         host.host.policy.use(host.host.settings.model_copy(update=ALL_ALLOWED))
         host.host.serve(tools)
+        host.host.plugins.use(registry().plugins)
         last = ""
         for step in row.before:
             if step.fails_at:

@@ -40,10 +40,7 @@ class Period(BaseModel):
 class ChangePage(BaseModel, defer_build=True):
     """What changed, one item for each machine."""
 
-    changes: list[Change] = Field(
-        description="Last change last. `kind` is added, removed, changed or unreadable; `changed` has the old and the "
-        "new value of each field."
-    )
+    changes: list[Change] = Field(description="Last change last; each field has its old and its new value.")
     more: bool = Field(description="Whether the same call with `cursor` shows more now.")
     cursor: str
     hint: str | None = None

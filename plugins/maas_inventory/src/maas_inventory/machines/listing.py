@@ -29,7 +29,7 @@ Item = Annotated[dict[str, Any], CarriesMachineText()]
 class ListArguments(MachineFilter):
     """The machines to list, and how."""
 
-    sort: SortField = Field(default="hostname", description="A field; with `-` in reverse.")
+    sort: SortField = Field(default="hostname", description="A field; with a minus sign in reverse.")
     fields: list[FieldName] | None = Field(default=None, description="To show, such as `mac_addresses` or `storage`.")
     count_by: list[FieldName] | None = Field(default=None, description="Count the matches by these fields.")
     fresh: bool = Field(default=False, description="Read the page's machines anew.")
