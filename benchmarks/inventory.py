@@ -18,7 +18,7 @@ import trio.testing
 from maas_deploy.deploy import Deploy
 from maas_inventory.informer.filters import Filter
 from maas_inventory.informer.rows import Row, RowReader
-from maas_mcp.api import CancellationToken, Machine, ProgressReporter
+from maas_mcp.api import CancellationToken, Machine, Operation, ProgressReporter
 from maas_mcp.operations.progress import discard_progress
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.start_requests import StartRequests
@@ -137,7 +137,10 @@ async def follow(count: int, *, informed: bool) -> int:
 async def deploy(engine: Engine, system_id: str) -> None:
     """Deploy a machine and wait for it."""
     progress = ProgressReporter(discard_progress)
-    await engine.run(Deploy(), Deploy.arguments(system_id=system_id), progress, CancellationToken())
+    operation: Operation[Any, Any] = Deploy()
+    await engine.run(
+        operation, Deploy.arguments.model_validate({"system_id": system_id}), progress, CancellationToken()
+    )
 
 
 def decoding() -> None:

@@ -14,6 +14,9 @@ import pytest
 from filelock import FileLock
 from pydantic import TypeAdapter
 
+from maas_inventory.informer import loading, resync, session
+from maas_inventory.informer.news import RESTING_DELAY, WORKING_DELAY
+from maas_inventory.lifespan import InventorySettings
 from maas_mcp import api, errors, hookspecs, testing
 from maas_mcp.cli import main
 from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
@@ -215,6 +218,16 @@ def test_the_readme_has_at_most_80_lines() -> None:
         ("following", "within a minute, MAAS has taken the request", TIMING.start_grace == 60),
         ("following", "at least two seconds for MAAS's answer", TIMING.refusal_window == 2),
         ("following", "300 by default", Settings.model_fields["outage_limit"].default == 300),
+        ("inventory", "After 15 minutes without a question", session.UNUSED_LIMIT == 900),
+        ("inventory", "polled every 15 seconds", session.POLL_INTERVAL == 15),
+        ("inventory", "waits for it for up to 15 minutes", session.LONG_PATIENCE == 900),
+        ("inventory", "within a second, or within five", (session.OWN_DELAY, session.MARKED_PAUSE) == (0.5, 4.0)),
+        ("inventory", "within 20 seconds more", (WORKING_DELAY, RESTING_DELAY) == (20, 3)),
+        ("inventory", "answers in about six seconds", loading.REQUEST_SECONDS == 6),
+        ("inventory", "by id, 450 in a request", resync.MAX_EXCLUDED == 450),
+        ("inventory", "are read four times as often", resync.SHOWN_FACTOR == 4),
+        ("inventory", "five and a half minutes", resync.Resync(0.05).round_seconds(10) == 330),
+        ("inventory", "Default: 0.05.", InventorySettings().resync_share == 0.05),
         ("progress", "After ten seconds without news", progress.HEARTBEAT == 10),
         ("progress", "at most four times a second", progress.MINIMUM_GAP == 0.25),
         ("progress", "each send has a limit of two seconds", progress.SEND_LIMIT == 2),

@@ -121,7 +121,7 @@ class Snapshot:
         return system_id in self._changed or self._read.get(system_id, math.inf) < self._uncertain_before
 
     def is_any_uncertain(self, but: Collection[str]) -> bool:
-        """Whether a row is uncertain, besides some."""
+        """Whether a row is uncertain, other than these."""
         return any(name not in but for name in self._changed) or self._oldest_uncertain() < math.inf
 
     def right_at(self, latest: float) -> float:
