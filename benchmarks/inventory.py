@@ -144,7 +144,7 @@ async def deploy(engine: Engine, system_id: str) -> None:
 
 
 def decoding() -> None:
-    """The speed of reading a list, beside ``json.loads`` and the model of a machine."""
+    """The speed of reading a list, next to ``json.loads`` and the model of a machine."""
     region = generated_region(BODY)
     body = json.dumps([machine_json(region, each) for each in region.machines.values()]).encode()
     print(f"{BODY} machines, {len(body) / 1e6:.1f} MB")

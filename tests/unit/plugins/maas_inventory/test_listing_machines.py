@@ -157,14 +157,14 @@ async def test_all_matches_are_counted_beyond_the_page(bench: Bench) -> None:
     assert "By status_name: " in ListMachines().summary(page)
 
 
-async def test_fresh_machines_are_read_anew_and_left_out_if_they_do_not_match_any_more(bench: Bench) -> None:
+async def test_fresh_machines_are_read_again_and_left_out_if_they_do_not_match_any_more(bench: Bench) -> None:
     pool = (await bench.row("node01")).pool
     others = [row.hostname for row in (await bench.all()).rows if row.pool == pool and row.hostname != "node01"]
     bench.region.machine("node01").pool = "default" if pool != "default" else "compute"
     page = await call(ListMachines, bench, pool=pool, fresh=True)
 
     assert names(page) == sorted(others) != []
-    assert page.hint == "Read anew, these do not match any more: node01."
+    assert page.hint == "Read again, these do not match any more: node01."
     assert page.oldest_row_seconds == 0
 
 

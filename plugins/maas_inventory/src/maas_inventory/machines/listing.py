@@ -32,7 +32,7 @@ class ListArguments(MachineFilter):
     sort: SortField = Field(default="hostname", description="A field; with a minus sign in reverse.")
     fields: list[FieldName] | None = Field(default=None, description="To show, such as `mac_addresses` or `storage`.")
     count_by: list[FieldName] | None = Field(default=None, description="Count the matches by these fields.")
-    fresh: bool = Field(default=False, description="Read the page's machines anew.")
+    fresh: bool = Field(default=False, description="Read the page's machines again.")
     limit: Limit = 50
     cursor: str | None = Field(default=None, description="`next_cursor` of a page.")
 
@@ -121,10 +121,10 @@ def fit_counts(counts: Mapping[str, dict[str, int]]) -> dict[str, dict[str, int]
 
 
 def _still_matching(wanted: Filter, page: Sequence["Row"], read: Sequence["Row"]) -> tuple[Sequence["Row"], str | None]:
-    """The machines of a page as they were read anew, and a hint about those that do not match any more."""
+    """The machines of a page as they were read again, and a hint about those that do not match any more."""
     now = {row.system_id: row for row in read if wanted.matches(row)}
     changed = [row.hostname for row in page if row.system_id not in now]
-    hint = f"Read anew, these do not match any more: {', '.join(map(quoted, changed))}." if changed else None
+    hint = f"Read again, these do not match any more: {', '.join(map(quoted, changed))}." if changed else None
     return [now[row.system_id] for row in page if row.system_id in now], hint
 
 

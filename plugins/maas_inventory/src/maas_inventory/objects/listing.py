@@ -50,7 +50,7 @@ class ObjectPage(BaseModel, defer_build=True):
 
 
 class ListObjects(Tool[ObjectFilter, ObjectPage]):
-    """List (show, find, count) what exists besides machines, such as subnets with their free IP addresses.
+    """List (show, find, count) what exists other than machines, such as subnets with their free IP addresses.
 
     Also fabrics, VLANs, spaces, zones, resource pools, tags, Ubuntu and other images that can be deployed, rack
     controllers and services, VM hosts, DNS domains, devices, users, scripts. `details` shows free ranges. `ip_address`
