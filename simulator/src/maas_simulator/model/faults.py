@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, field_validator
 from pydantic.dataclasses import dataclass as checked
 
 from maas_simulator.model.networks import RACK
-from maas_simulator.model.ops import check_op
+from maas_simulator.model.ops import READS, check_op
 from maas_simulator.model.refusals import HTML, RACK_DOWN, TEXT
 
 STRICT: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True)
@@ -281,12 +281,21 @@ class Fault:
         return self.op in (None, op) and self.method in (None, method) and relative_path(path).startswith(self.path)
 
 
-@checked(frozen=True)
+@checked(frozen=True, config=STRICT)
 class Hold:
-    """How long requests are held: real seconds ``before`` they are carried out, and ``after``, before the response."""
+    """How long the requests of an operation are held. Two zeros end the hold."""
 
+    op: str
+    """The operation, such as ``deploy``. ``events`` and ``machines`` stand for the read requests."""
     before: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Real seconds before the request is carried out."""
     after: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Real seconds between carrying out the request and sending the response."""
+
+    @field_validator("op")
+    @classmethod
+    def _check_op(cls, op: str) -> str:
+        return check_op(op, READS)
 
 
 class Faults(list[Fault]):

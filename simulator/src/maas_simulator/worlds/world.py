@@ -31,10 +31,11 @@ from maas_simulator.model.organisation import set_pools, set_tags, set_zones
 from maas_simulator.model.records import Record
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant
+from maas_simulator.operations.plans import Planned
 from maas_simulator.region import SimulatedRegion
 from maas_simulator.worlds.checks import Place, WorldError, check_known, check_new, check_unique, find_duplicate
 from maas_simulator.worlds.history import add_history
-from maas_simulator.worlds.inputs import Input, PlanInput
+from maas_simulator.worlds.inputs import Input
 
 StatusName = Literal["New", "Ready", "Allocated", "Deployed", "Failed deployment", "Broken"]
 """The statuses that a machine can start in."""
@@ -217,7 +218,7 @@ class World(Input):
     """Custom release scripts, with their lengths in simulated seconds. MAAS itself only has the erase."""
     machines: list[MachinesOfWorld] = Field(default_factory=list)
     """The machines, singly or in groups."""
-    plans: list[PlanInput] = Field(default_factory=list)
+    plans: list[Planned] = Field(default_factory=list)
     """Planned failures, as in the control API."""
     faults: list[Fault] = Field(default_factory=list)
     """Faults that requests meet, as in the control API."""
@@ -238,7 +239,7 @@ class World(Input):
             add_history(region, machine)
         for index, plan in enumerate(self.plans):
             try:
-                plan.carry_out(region)
+                region.add_plan(plan)
             except (KeyError, ValueError) as error:
                 raise WorldError(("plans", index), str(error.args[0])) from None
         region.faults.extend(deepcopy(self.faults))  # A fault counts down its uses.
