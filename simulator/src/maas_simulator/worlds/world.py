@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -318,32 +318,23 @@ def _group(
 ) -> Iterator[tuple[SimulatedMachine, Record]]:
     """Build the machines of a group, with their subnets; ``before`` is the number of machines in earlier groups."""
     disks = tuple(Disk(disk.name, int(disk.size * GIGABYTE), disk.tags) for disk in group.disks)
-    tags = [tuple(each) for each in group.tags if not isinstance(each, str)]
-    dealt = zip(
-        _distribute("status", _shares(group.status), group.count),
-        _distribute("zone", _as_list(group.zone), group.count),
-        _distribute("pool", _as_list(group.pool), group.count),
-        _distribute("subnet", _as_list(group.subnet or list(subnets)), group.count),
-        _distribute("tags", tags or [tuple(str(each) for each in group.tags)], group.count),
-        _distribute("architecture", _as_list(group.architecture), group.count),
-        _distribute("cpu_count", _as_list(group.cpu_count), group.count),
-        _distribute("memory", _as_list(group.memory), group.count),
-        strict=True,
-    )
-    for index, (status, zone, pool, subnet, tag_names, architecture, cpu_count, memory) in enumerate(dealt, 1):
-        number = before + index
+    options: dict[str, Sequence[Any]] = {
+        **{name: _as_list(getattr(group, name)) for name in ("zone", "pool", "architecture", "cpu_count", "memory")},
+        "status": [name for name, share in group.status.items() for _ in range(share)],
+        "subnet": _as_list(group.subnet or list(subnets)),
+        "tags": [tuple(each) for each in group.tags if not isinstance(each, str)] or [tuple(group.tags)],
+    }
+    dealt = {name: _distribute(name, values, group.count) for name, values in options.items()}
+    for index in range(group.count):
+        values = {name: cards[index] for name, cards in dealt.items()}
+        number, status, subnet = before + index + 1, values.pop("status"), values.pop("subnet")
         machine = SimulatedMachine(
             group.system_id or f"m{number:05}",
-            group.hostname.format(index),
+            group.hostname.format(index + 1),
             number,
             Status[status.upper().replace(" ", "_")],
-            architecture=architecture,
-            cpu_count=cpu_count,
-            memory=memory,
             disks=disks,
-            tag_names=tag_names,
-            zone=zone,
-            pool=pool,
+            tag_names=values.pop("tags"),
             description=group.description,
             power_type=group.power_type,
             power_state="unknown" if status == "New" or not group.power_type else "off",
@@ -351,6 +342,7 @@ def _group(
             locked=group.locked,
             known=status != "New",
             status_action=None if status == "New" else "",
+            **values,
         )
         yield machine, subnets[subnet]
 
@@ -367,18 +359,15 @@ def _as_list(value: T | list[T]) -> list[T]:
     return value if isinstance(value, list) else [value]
 
 
-def _shares(status: Mapping[StatusName, int]) -> list[StatusName]:
-    return [name for name, share in status.items() for _ in range(share)]
-
-
 def _check_names(place: Place, group: MachinesOfWorld, region: SimulatedRegion, subnets: Mapping[str, Record]) -> None:
-    for zone in _as_list(group.zone):
-        check_known((*place, "zone"), "zone", zone, region.tables["Zone"].names)
-    for pool in _as_list(group.pool):
-        check_known((*place, "pool"), "resource pool", pool, region.tables["ResourcePool"].names)
-    for subnet in _as_list(group.subnet or []):
-        check_known((*place, "subnet"), "subnet", str(subnet), subnets)
-    for tag in (tag for each in group.tags for tag in ([each] if isinstance(each, str) else each)):
-        check_known((*place, "tags"), "tag", tag, region.tables["Tag"].names)
-    if group.owner is not None:
-        check_known((*place, "owner"), "user", group.owner, region.users)
+    tables = region.tables
+    tags = [tag for each in group.tags for tag in _as_list(each)]
+    for field, kind, names, known in (
+        ("zone", "zone", _as_list(group.zone), tables["Zone"].names),
+        ("pool", "resource pool", _as_list(group.pool), tables["ResourcePool"].names),
+        ("subnet", "subnet", _as_list(group.subnet or []), subnets),
+        ("tags", "tag", tags, tables["Tag"].names),
+        ("owner", "user", [group.owner] if group.owner is not None else [], region.users),
+    ):
+        for name in names:
+            check_known((*place, field), kind, str(name), known)
