@@ -36,7 +36,7 @@ def results(call: Call) -> Answer:
     """All script sets of a machine, optionally of one ``type`` or several."""
     machine = call.machine("Node")
     kinds = {_type(asked) for asked in call.query.get("type", ())} or set(SetType)
-    return Answer([_shown(call, scripts) for scripts in call.region.sets_of(machine) if scripts.type in kinds])
+    return Answer([_shown(call, scripts) for scripts in reversed(machine.sets) if scripts.type in kinds])
 
 
 def _type(asked: str) -> SetType:

@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable, Iterator
 
 from maas_simulator.model.built_in_scripts import script_of
+from maas_simulator.model.interfaces import configure_interfaces
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.runs import Action, Run, Stage
 from maas_simulator.model.scripts import ScriptResult, ScriptSet
 from maas_simulator.model.statuses import ScriptStatus, Status, after_tests
+from maas_simulator.model.storage import apply_layout
 from maas_simulator.model.variants import Variant
 from maas_simulator.operations.stage_actions import (
     AddEvent,
@@ -19,6 +20,7 @@ from maas_simulator.operations.stage_actions import (
     set_power,
     start_script,
 )
+from maas_simulator.state import Action, RegionState, Run, Stage
 
 KVM_TAG = "kvm-capable"
 LAYOUT_SCRIPT = "50-maas-01-commissioning"
@@ -142,12 +144,22 @@ def pass_script(result: ScriptResult) -> Action:
 
     def act(run: Run) -> None:
         if result.name == LAYOUT_SCRIPT:
-            run.region.store_hardware(run.machine)
+            _store_hardware(run.region, run.machine)
             _add_automatic_tags(run)
         result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
         finish_script(run, result, ScriptStatus.PASSED)
 
     return act
+
+
+def _store_hardware(region: RegionState, machine: SimulatedMachine) -> None:
+    """Store the network and the disks that the machine reports, without links or layout if it skips these."""
+    was_known = machine.known
+    configure_interfaces(region.tables, machine)
+    if machine.skip_storage:
+        machine.laid_out = machine.laid_out and was_known
+    else:
+        apply_layout(region.tables, machine, str(region.settings["default_storage_layout"]))
 
 
 def _add_automatic_tags(run: Run) -> None:

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.power import BMC_FAILURE
-from maas_simulator.model.runs import Action, Run, Stage
 from maas_simulator.model.scripts import ScriptResult, SetType
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.commissioning_stages import EPHEMERAL_BOOTS, PAUSE
@@ -23,6 +22,7 @@ from maas_simulator.operations.stage_actions import (
     set_status_action,
     start_script,
 )
+from maas_simulator.state import Action, Run, Stage
 
 
 def _log(run: Run) -> ScriptResult | None:
@@ -90,9 +90,9 @@ def store_sync(run: Run) -> None:
 def finish_deployment(run: Run) -> None:
     """Mark the machine as deployed when the installed system reports in."""
     machine = run.machine
-    image = f"{machine.osystem}/{machine.distro_series}/{machine.architecture}"
-    run.region.image_deployed(machine)
-    run.say("INFO", "Image Deployed", f"deployed {image}")
+    image = f"{machine.osystem}/{machine.distro_series}"
+    run.region.images.deployed(image, machine.architecture)
+    run.say("INFO", "Image Deployed", f"deployed {image}/{machine.architecture}")
     run.region.set_status(machine, Status.DEPLOYED)
     if machine.enable_hw_sync:
         store_sync(run)

@@ -3,11 +3,11 @@
 from maas_simulator.model.built_in_scripts import WIPE_DISKS, script_of
 from maas_simulator.model.interfaces import release_addresses
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.runs import Action, RegionOfRun, Run, Stage
 from maas_simulator.model.scripts import ScriptResult, ScriptSet
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.commissioning_stages import boot_stages, fail_script, pass_script
 from maas_simulator.operations.stage_actions import add_local_boot_events, fail_with, set_power, start_script
+from maas_simulator.state import Action, RegionState, Run, Stage
 
 POWER_OFF_FAILURE = "Node operation 'Releasing' timed out after 5 minutes."
 """Worded like MAAS 3.7's other timeouts; this one was not recorded."""
@@ -16,7 +16,7 @@ ERASE_SECONDS = 30
 RESCUE_FAILURE = "Failed to enter rescue mode."
 
 
-def complete_release(region: RegionOfRun, machine: SimulatedMachine) -> None:
+def complete_release(region: RegionState, machine: SimulatedMachine) -> None:
     """Complete a release: *Ready*, or *New* if never commissioned. A composed machine is deleted."""
     if machine.composed:
         region.remove(machine)

@@ -8,11 +8,10 @@ from typing import Final
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.power import BMC_FAILURE, Command
 from maas_simulator.model.refusals import Refusal, conflict
-from maas_simulator.model.runs import Run, Stage
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import FAILURE_OF, Status
 from maas_simulator.operations import runner
-from maas_simulator.state import RegionState
+from maas_simulator.state import RegionState, Run, Stage
 
 FAILURE_DELAY: Final = 1.0
 """Simulated seconds until a machine fails that MAAS cannot revert."""

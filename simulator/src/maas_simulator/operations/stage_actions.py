@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE
 from maas_simulator.model.machines import MANUAL
-from maas_simulator.model.runs import Action, Run
 from maas_simulator.model.scripts import ScriptResult, SetType
 from maas_simulator.model.statuses import FAILURE_OF, ScriptStatus
+from maas_simulator.state import Action, Run
 
 CURTIN_FAILURE = "Installation failed (refer to the installation log for more information)."
 DEPLOY_TIMEOUT = "time-out during deployment"
@@ -49,11 +50,23 @@ def add_local_boot_events(run: Run) -> None:
 
 
 def add_cloud_init_events(*words: str) -> Action:
-    """Queue cloud-init events, which MAAS adds late."""
+    """Queue cloud-init events. They are added later, and so have late ids, but keep the time of the call.
+
+    MAAS 3.7.3: their type depends on the machine's status when MAAS writes the queue.
+    """
 
     def act(run: Run) -> None:
-        for each in words:
-            run.region.queue_cloud_init_event(run.machine, each)
+        region, machine, created = run.region, run.machine, run.region.now()
+
+        def write() -> None:
+            kind = CLOUD_INIT_EVENT_TYPES.get(machine.status, DEFAULT_CLOUD_INIT_EVENT_TYPE)
+            for each in words:
+                region.say(machine, "DEBUG", kind, f"'cloudinit' {each}", created=created)
+
+        if region.debug_delay > 0:
+            region.schedule.after(region.debug_delay - region.schedule.moment % region.debug_delay, write)
+        else:
+            write()
 
     return act
 
