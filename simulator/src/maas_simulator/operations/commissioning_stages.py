@@ -78,7 +78,7 @@ def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tu
             if result.status is ScriptStatus.PENDING
             for stage in _script_stages(result)
         ),
-        Stage("Commissioned", 0, on_end=(_end_commissioning(commissioning, testing),)),
+        Stage("Commissioned", 0, on_end=(lambda run: _end_commissioning(run, commissioning, testing),)),
     ]
     if testing is not None:
         stages.append(PAUSE)
@@ -91,65 +91,55 @@ def test_stages(testing: ScriptSet, before: Status) -> tuple[Stage, ...]:
     return (*boot_stages("Testing", "Testing"), *_test_run(testing, after_tests(before)))
 
 
-def _script_stages(result: ScriptResult) -> Iterator[Stage]:
-    script, before = script_of(result), ScriptStatus.PENDING
-    if script["packages"]:
-        yield Stage(
-            "",
-            DEPENDENCY_SECONDS,
-            (
-                lambda run: change_script_status(
-                    run, result, (ScriptStatus.PENDING, ScriptStatus.INSTALLING_DEPENDENCIES)
-                ),
-            ),
-        )
-        before = ScriptStatus.INSTALLING_DEPENDENCIES
-    yield Stage(
-        result.name,
-        script["seconds"],
-        (lambda run: start_script(run, result, before),),
-        (pass_script(result),),
-        on_failure=fail_script(result),
+def script_stage(
+    result: ScriptResult, *before: Action, status: ScriptStatus = ScriptStatus.PENDING, may_run_late: float = 0.0
+) -> Stage:
+    """The stage in which a script runs; ``status`` is the script's status before it, as in its event."""
+    return Stage(
+        result.label,
+        script_of(result)["seconds"],
+        (*before, lambda run: start_script(run, result, status)),
+        (lambda run: _pass_script(run, result),),
+        on_failure=lambda run, reason: _fail_script(run, result, reason),
         fatal=False,
+        alias=result.name,
+        may_run_late=may_run_late,
     )
+
+
+def _script_stages(result: ScriptResult) -> Iterator[Stage]:
+    dependencies = ScriptStatus.INSTALLING_DEPENDENCIES
+    if script_of(result)["packages"]:
+        yield Stage("", DEPENDENCY_SECONDS, (lambda run: change_script_status(run, result, dependencies),))
+        yield script_stage(result, status=dependencies)
+    else:
+        yield script_stage(result)
     yield PAUSE
 
 
 def _test_run(testing: ScriptSet, leads_to: Status) -> Iterator[Stage]:
+    """The tests. MAAS 3.7 adds no event for their change from *Pending* to *Installing dependencies*."""
+    before = ScriptStatus.INSTALLING_DEPENDENCIES
     for result in testing.results:
-        yield _test_stage(result)
+        announce = AddEvent("INFO", "Running test", result.label)
+        yield script_stage(result, announce, status=before, may_run_late=math.inf)
         yield PAUSE
-    yield Stage("Tested", 0, on_end=(_end_testing(testing, leads_to),))
+    yield Stage("Tested", 0, on_end=(lambda run: _end_testing(run, testing, leads_to),))
 
 
-def _test_stage(result: ScriptResult) -> Stage:
-    """The stage of a test. MAAS 3.7 adds no event for its change from *Pending* to *Installing dependencies*."""
-    return Stage(
-        result.label,
-        script_of(result)["seconds"],
-        (
-            AddEvent("INFO", "Running test", result.label),
-            lambda run: start_script(run, result, ScriptStatus.INSTALLING_DEPENDENCIES),
-        ),
-        (pass_script(result),),
-        on_failure=fail_script(result),
-        fatal=False,
-        alias=result.name,
-        may_run_late=math.inf,
-    )
-
-
-def pass_script(result: ScriptResult) -> Action:
+def _pass_script(run: Run, result: ScriptResult) -> None:
     """End a script with exit status 0."""
+    if result.name == LAYOUT_SCRIPT:
+        _store_hardware(run.region, run.machine)
+        _add_automatic_tags(run)
+    result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
+    finish_script(run, result, ScriptStatus.PASSED)
 
-    def act(run: Run) -> None:
-        if result.name == LAYOUT_SCRIPT:
-            _store_hardware(run.region, run.machine)
-            _add_automatic_tags(run)
-        result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
-        finish_script(run, result, ScriptStatus.PASSED)
 
-    return act
+def _fail_script(run: Run, result: ScriptResult, reason: str | None) -> None:
+    """End a script with exit status 1. The last line of its output is the planned reason."""
+    result.output += f"{result.name} on {run.machine.hostname}\nERROR: {reason or 'check failed'}\n"
+    finish_script(run, result, ScriptStatus.FAILED)
 
 
 def _store_hardware(region: RegionState, machine: SimulatedMachine) -> None:
@@ -169,46 +159,29 @@ def _add_automatic_tags(run: Run) -> None:
         machine.tag_names = (KVM_TAG, *machine.tag_names)
 
 
-def fail_script(result: ScriptResult) -> Callable[[Run, str | None], None]:
-    """End a script with exit status 1. The last line of its output is the planned reason."""
-
-    def fail(run: Run, reason: str | None) -> None:
-        result.output += f"{result.name} on {run.machine.hostname}\nERROR: {reason or 'check failed'}\n"
-        finish_script(run, result, ScriptStatus.FAILED)
-
-    return fail
-
-
-def _end_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> Action:
-    def act(run: Run) -> None:
-        if commissioning.status is not ScriptStatus.PASSED:
-            if testing is not None:
-                testing.abort()
-            run.say("INFO", "Failed commissioning")
-            run.region.set_status(run.machine, Status.FAILED_COMMISSIONING)
-            run.region.give_back(run.machine)
-            run.machine.switch("on")
-            run.end_with(Stage("", 5, on_end=(set_power("off"),)))
-            return
-        if testing is None:
-            _end_with_status(run, Status.READY)
-        else:
-            run.region.set_status(run.machine, Status.TESTING)
-            run.machine.previous_status = Status.READY
-
-    return act
+def _end_commissioning(run: Run, commissioning: ScriptSet, testing: ScriptSet | None) -> None:
+    if commissioning.status is not ScriptStatus.PASSED:
+        if testing is not None:
+            testing.abort()
+        run.say("INFO", "Failed commissioning")
+        run.region.set_status(run.machine, Status.FAILED_COMMISSIONING)
+        run.region.give_back(run.machine)
+        run.machine.switch("on")
+        run.end_with(Stage("", 5, on_end=(set_power("off"),)))
+    elif testing is None:
+        _end_with_status(run, Status.READY)
+    else:
+        run.region.set_status(run.machine, Status.TESTING)
+        run.machine.previous_status = Status.READY
 
 
-def _end_testing(testing: ScriptSet, leads_to: Status) -> Action:
-    def act(run: Run) -> None:
-        if testing.status is ScriptStatus.PASSED:
-            _end_with_status(run, leads_to)
-            return
-        run.say("INFO", "Failed testing")
-        run.region.set_status(run.machine, Status.FAILED_TESTING)
-        _switch_after_scripts(run.machine)
-
-    return act
+def _end_testing(run: Run, testing: ScriptSet, leads_to: Status) -> None:
+    if testing.status is ScriptStatus.PASSED:
+        _end_with_status(run, leads_to)
+        return
+    run.say("INFO", "Failed testing")
+    run.region.set_status(run.machine, Status.FAILED_TESTING)
+    _switch_after_scripts(run.machine)
 
 
 def _end_with_status(run: Run, status: Status) -> None:

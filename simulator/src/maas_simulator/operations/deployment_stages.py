@@ -18,8 +18,8 @@ from maas_simulator.operations.stage_actions import (
     fail_with,
     finish_script,
     mark_failed,
+    set_fields,
     set_power,
-    set_status_action,
     start_script,
 )
 from maas_simulator.state import Action, Run, Stage
@@ -40,7 +40,7 @@ def curtin_step(step: str, description: str, *details: str) -> tuple[Action, ...
 
     return (
         AddEvent("DEBUG", "Node installation", f"'curtin' {description}"),
-        set_status_action(f"cmd-install/{step}"),
+        set_fields(status_action=f"cmd-install/{step}"),
         write,
     )
 
@@ -48,7 +48,7 @@ def curtin_step(step: str, description: str, *details: str) -> tuple[Action, ...
 def start_install_log(run: Run) -> None:
     """Start the installation log."""
     if (log := _log(run)) is not None:
-        start_script(run, log, ScriptStatus.PENDING)
+        start_script(run, log)
 
 
 def finish_install_log(run: Run) -> None:
@@ -56,11 +56,6 @@ def finish_install_log(run: Run) -> None:
     if (log := _log(run)) is not None:
         log.output += "curtin: Installation finished.\n"
         finish_script(run, log, ScriptStatus.PASSED)
-
-
-def disable_netboot(run: Run) -> None:
-    """Let the machine boot from its disk from now on. Curtin requests this in its last step."""
-    run.machine.netboot = False
 
 
 def fail_curtin(run: Run, reason: str | None) -> None:
@@ -110,11 +105,6 @@ def fail_cloud_init(run: Run, reason: str | None) -> None:
     fail_by_timeout(run, reason or CURTIN_FAILURE)
 
 
-def become_vm_host(run: Run) -> None:
-    """Make the machine a VM host."""
-    run.machine.is_vm_host = True
-
-
 def _curtin_stage(name: str, seconds: float, *step: str) -> Stage:
     actions: tuple[Action, ...] = (AddEvent("INFO", name), *curtin_step(*step))
     return Stage(name, seconds, actions, on_failure=fail_curtin, may_run_late=math.inf)
@@ -137,7 +127,7 @@ TO_DISK = (
             AddEvent("DEBUG", "Node installation", "'curtin' curtin command install"),
             start_install_log,
             *curtin_step("stage-early", "preparing for installation"),
-            set_status_action(""),
+            set_fields(status_action=""),
         ),
         on_failure=fail_curtin,
     ),
@@ -167,7 +157,7 @@ TO_DISK = (
         "Late commands",
         10,
         (AddEvent("DEBUG", "Node installation", "'curtin' executing late commands"),),
-        (disable_netboot,),
+        (set_fields(netboot=False),),  # Curtin requests this in its last step.
         on_failure=fail_late_commands,
         may_run_late=math.inf,
     ),
@@ -175,7 +165,7 @@ TO_DISK = (
     Stage(
         "Rebooting",
         90,
-        (finish_install_log, AddEvent("INFO", "Rebooting"), set_status_action("")),
+        (finish_install_log, AddEvent("INFO", "Rebooting"), set_fields(status_action="")),
         on_failure=fail_by_timeout,
     ),
     Stage("Local boot", 20, (add_local_boot_events,), (finish_deployment,), on_failure=fail_by_timeout),
@@ -187,7 +177,7 @@ HARDWARE_SYNC = Stage(
 )
 """The second report of the ``enable_hw_sync`` agent. Its details and later reports were not recorded."""
 
-TO_VM_HOST = (*TO_DISK[:-1], replace(TO_DISK[-1], on_end=(*TO_DISK[-1].on_end, become_vm_host)))
+TO_VM_HOST = (*TO_DISK[:-1], replace(TO_DISK[-1], on_end=(*TO_DISK[-1].on_end, set_fields(is_vm_host=True))))
 """A deployment of a VM host."""
 
 TO_MEMORY = (*BOOT, Stage("Starting", 30, on_end=(finish_deployment,), on_failure=fail_by_timeout))

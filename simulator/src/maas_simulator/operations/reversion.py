@@ -8,9 +8,9 @@ from typing import Final
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.power import BMC_FAILURE, Command
 from maas_simulator.model.refusals import Refusal, conflict
-from maas_simulator.model.scripts import SetType
-from maas_simulator.model.statuses import FAILURE_OF, Status
+from maas_simulator.model.statuses import FAILURE_OF, RELEASABLE, Status
 from maas_simulator.operations import runner
+from maas_simulator.operations.stage_actions import abort_scripts
 from maas_simulator.state import RegionState, Run, Stage
 
 FAILURE_DELAY: Final = 1.0
@@ -18,17 +18,7 @@ FAILURE_DELAY: Final = 1.0
 
 REVERTIBLE: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
     {
-        Status.RELEASING: frozenset(
-            {
-                Status.ALLOCATED,
-                Status.RESERVED,
-                Status.DEPLOYED,
-                Status.BROKEN,
-                Status.FAILED_DEPLOYMENT,
-                Status.FAILED_DISK_ERASING,
-                Status.FAILED_RELEASING,
-            }
-        ),
+        Status.RELEASING: RELEASABLE - {Status.DEPLOYING},
         Status.DISK_ERASING: frozenset({Status.BROKEN, Status.FAILED_DISK_ERASING}),
         Status.ENTERING_RESCUE_MODE: frozenset({Status.READY, Status.BROKEN, Status.DEPLOYED}),
         Status.EXITING_RESCUE_MODE: frozenset(
@@ -78,14 +68,6 @@ def start_or_revert(
         raise conflict(f"Invalid transition: {doing.display} -> {before.display}.")
     region.set_status(machine, before)
     raise failure
-
-
-def abort_scripts(region: RegionState, machine: SimulatedMachine) -> None:
-    """Abort all unfinished scripts of a machine."""
-    for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
-        scripts = region.current_set(machine, kind)
-        if scripts is not None:
-            scripts.abort()
 
 
 def _fail(region: RegionState, machine: SimulatedMachine, doing: Status) -> None:

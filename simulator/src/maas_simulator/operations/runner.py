@@ -1,6 +1,6 @@
-"""Runs operations over time: starts them, moves them from stage to stage, and fails silent machines after a time limit."""
+"""Runs operations over time: starts them, moves them from stage to stage, and fails those of silent machines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -9,7 +9,7 @@ from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations.deployment_stages import fail_by_timeout
 from maas_simulator.operations.release_stages import POWER_OFF_FAILURE, fail_exiting_rescue
-from maas_simulator.operations.stage_actions import fail_with
+from maas_simulator.operations.stage_actions import FailureHandler, fail_with
 from maas_simulator.state import RegionState, Run, Stage
 
 DEPLOY_LIMIT: Final = 2 * NODE_TIMEOUT * 60
@@ -22,8 +22,6 @@ POWER_OFF_LIMIT: Final = 5 * 60
 # MAAS's own words:
 NO_REPORT: Final = f"Node has not been heard from for the last {NODE_TIMEOUT} minutes"  # codespell:ignore heard
 TOO_LONG: Final = f"Node operation '{{}}' timed out after {NODE_TIMEOUT} minutes."
-
-FailureHandler = Callable[[Run, str | None], None]
 
 
 def start(region: RegionState, machine: SimulatedMachine, stages: Sequence[Stage]) -> Run:

@@ -41,7 +41,7 @@ from maas_simulator.operations.release_stages import (
     RELEASE_SWITCHED_OFF,
     script_stages,
 )
-from maas_simulator.operations.reversion import abort_scripts
+from maas_simulator.operations.stage_actions import abort_scripts
 from maas_simulator.state import RegionState
 
 WIPE_OPTIONS: Final = ("secure_erase", "quick_erase")
