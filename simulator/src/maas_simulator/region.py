@@ -6,7 +6,7 @@ from dataclasses import replace
 from maas_simulator.model.faults import Hold
 from maas_simulator.model.machines import Plan, SimulatedMachine
 from maas_simulator.model.networks import RACK
-from maas_simulator.model.oddities import OddEvents, OddMachine
+from maas_simulator.model.oddities import OddEvents, Oddities, OddMachine
 from maas_simulator.model.power import BmcFailure, BmcMode, PowerErrors, PowerState
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations import instant_operations, timed_operations
@@ -158,7 +158,7 @@ class SimulatedRegion(RegionState):
     def show_as_is(self) -> None:
         """Show the real values of all machines and events again."""
         with self.lock:
-            self.oddities.clear()
+            self.oddities = Oddities()
 
     def set_power(self, name: str, *, stored: PowerState | None = None, real: PowerState | None = None) -> None:
         """Make MAAS's stored power state differ from the state that the BMC reports.

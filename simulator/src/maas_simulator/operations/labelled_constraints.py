@@ -41,9 +41,8 @@ class _WantedDisk:
         return bool(disk["size"] >= self.size) and self.tags <= set(disk["tags"])
 
 
-def storage(region: RegionState, text: str) -> Labelled:
+def storage(_region: RegionState, text: str) -> Labelled:
     """Parse ``root:50(ssd),100``: a separate disk for each, with a minimum size in GB and with these tags."""
-    del region
     if _DISKS.fullmatch(text) is None:
         raise Invalid(f'Malformed storage constraint, "{text}".')
     wanted = [
@@ -82,9 +81,8 @@ def interfaces(region: RegionState, text: str) -> Labelled:
     return find
 
 
-def devices(region: RegionState, text: str) -> Labelled:
+def devices(_region: RegionState, text: str) -> Labelled:
     """Parse ``vendor_id=8086,product_id=1572``. Every machine has devices of this vendor only."""
-    del region
     wanted = dict(_pair("devices", pair, _DEVICE_KEYS) for pair in text.split(","))
     if wanted.keys() != {"vendor_id"}:
         raise not_simulated("allocating by more than the vendor_id of a device")
