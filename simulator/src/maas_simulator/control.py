@@ -212,17 +212,9 @@ def _oddities(region: SimulatedRegion, *_: object) -> JSON:
 
 
 def _power(region: SimulatedRegion, *_: object) -> JSON:
-    machines = [
-        {
-            "machine": machine.hostname,
-            "stored": machine.power_state,
-            "real": machine.real_power,
-            "cycles": machine.power_cycles,
-        }
-        for machine in region.machines.values()
-        if machine.power_cycles or machine.real_power != machine.power_state
-    ]
-    return {"machines": machines}
+    odd = (each for each in region.machines.values() if each.power_cycles or each.real_power != each.power_state)
+    names = {"machine": "hostname", "stored": "power_state", "real": "real_power", "cycles": "power_cycles"}
+    return {"machines": [{key: getattr(machine, name) for key, name in names.items()} for machine in odd]}
 
 
 def _requests(region: SimulatedRegion, *_: object) -> JSON:

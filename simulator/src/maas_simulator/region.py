@@ -30,14 +30,7 @@ class SimulatedRegion(RegionState):
         ValueError: Two users have the same name, or there is no superuser.
     """
 
-    def plan(
-        self,
-        name: str,
-        *,
-        fail: str | None = None,
-        hang: str | None = None,
-        reason: str | None = None,
-    ) -> None:
+    def plan(self, name: str, *, fail: str | None = None, hang: str | None = None, reason: str | None = None) -> None:
         """Make the next operation of a machine that has this stage fail or hang there.
 
         A machine that hangs stops reporting to MAAS. MAAS times out after one hour for a deployment, and after half an

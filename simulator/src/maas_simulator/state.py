@@ -127,16 +127,9 @@ class RegionState:
         created: float | None = None,
     ) -> None:
         """Add an event, by default with the current time. An event of INFO or above sets the ``status_message``."""
-        event = Event(
-            id=self.log.next_id,
-            system_id=machine.system_id,
-            hostname=machine.hostname,
-            username=username,
-            level=level,
-            created=self.now() if created is None else created,
-            type=event_type,
-            description=description,
-        )
+        created = self.now() if created is None else created
+        whose = machine.system_id, machine.hostname
+        event = Event(self.log.next_id, *whose, username, level, created, event_type, description)
         self.log.append(event)
         if level not in ("DEBUG", "AUDIT"):
             machine.status_message = event.message

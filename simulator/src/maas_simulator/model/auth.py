@@ -149,7 +149,7 @@ class Authenticator:
         now = int(self.clock())
         if now - then > MAX_AGE:
             raise _refusal(
-                f"'Expired timestamp: given {then} and now {now} has a greater difference than threshold {MAX_AGE}'",
+                f"'Expired timestamp: given {then} and now {now} has a greater difference than threshold {MAX_AGE}'"
             )
         while self._expiring and now - self._expiring[0][0] > MAX_AGE:
             self._nonces.remove(heappop(self._expiring)[1])

@@ -19,14 +19,7 @@ from maas_simulator.model.forms import IMAGES
 from maas_simulator.model.hardware import GIGABYTE, Disk
 from maas_simulator.model.images import Images
 from maas_simulator.model.machines import Rack, SimulatedMachine
-from maas_simulator.model.networks import (
-    RACK,
-    add_boot_subnet,
-    add_fabric,
-    discovered_address,
-    own_address,
-    places,
-)
+from maas_simulator.model.networks import RACK, add_boot_subnet, add_fabric, discovered_address, own_address, places
 from maas_simulator.model.organisation import set_pools, set_tags, set_zones
 from maas_simulator.model.records import Record
 from maas_simulator.model.statuses import Status
