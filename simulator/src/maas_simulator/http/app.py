@@ -21,7 +21,7 @@ from maas_simulator.http.description import describe
 from maas_simulator.http.endpoints import PREFIX, find
 from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import OUTSIDE_THE_API
-from maas_simulator.model.auth import NOBODY, User
+from maas_simulator.model.auth import NOBODY, Signed, User
 from maas_simulator.model.costs import cost
 from maas_simulator.model.faults import RequestRecord
 from maas_simulator.model.refusals import (
@@ -33,7 +33,6 @@ from maas_simulator.model.refusals import (
     not_simulated,
     unrecognised,
 )
-from maas_simulator.model.signatures import Signed
 from maas_simulator.state import RegionState
 
 LONGEST_LINE: Final = 8192

@@ -11,6 +11,7 @@ from maas_simulator.model.statuses import ScriptStatus, Status, after_tests
 from maas_simulator.model.storage import apply_layout
 from maas_simulator.model.variants import Variant
 from maas_simulator.operations.stage_actions import (
+    NO_REPORT,
     AddEvent,
     add_cloud_init_events,
     add_pxe_events,
@@ -30,9 +31,6 @@ EPHEMERAL_BOOTS = add_cloud_init_events(
     "searching for local datasources", "searching for network datasources", "running modules for config"
 )
 """The cloud-init events of the ephemeral environment (recorded in MAAS 3.7.3 for commissioning and deploying)."""
-
-# MAAS's own words:
-NO_REPORT = "Node has not been heard from for the last 30 minutes"  # codespell:ignore heard
 
 SWITCHING_OFF = 10.0
 """Seconds that a machine still runs while it is switched off."""

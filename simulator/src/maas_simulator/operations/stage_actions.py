@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from maas_simulator.model.config import NODE_TIMEOUT
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.scripts import ScriptResult, SetType
@@ -11,6 +12,7 @@ from maas_simulator.state import Action, RegionState, Run
 
 CURTIN_FAILURE = "Installation failed (refer to the installation log for more information)."
 DEPLOY_TIMEOUT = "time-out during deployment"
+NO_REPORT = f"Node has not been heard from for the last {NODE_TIMEOUT} minutes"  # codespell:ignore heard
 
 FailureHandler = Callable[[Run, str | None], None]
 """Ends a stage that fails, with the planned reason."""

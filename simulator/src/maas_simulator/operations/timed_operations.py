@@ -14,7 +14,7 @@ from maas_simulator.model.refusals import Refusal, conflict, invalid
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.storage import clear_layout, storage_of
-from maas_simulator.operations import reversion, runner, vm_hosts
+from maas_simulator.operations import runner, vm_hosts
 from maas_simulator.operations.addresses import assign_addresses
 from maas_simulator.operations.commissioning_stages import commission_stages, test_stages
 from maas_simulator.operations.deployment_stages import HARDWARE_SYNC, TO_DISK, TO_MEMORY, TO_VM_HOST
@@ -108,7 +108,7 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
         clear_layout(machine)
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
-    reversion.start_or_revert(
+    runner.start_or_revert(
         region,
         machine,
         commission_stages(scripts, testing if wanted else None),
@@ -134,7 +134,7 @@ def test(region: RegionState, machine: SimulatedMachine, username: str, form: Fo
         assign_addresses(region, machine)
     testing = add_set(region, machine, SetType.TESTING, wanted, form)
     region.set_status(machine, Status.TESTING)
-    reversion.start_or_revert(region, machine, test_stages(testing, before), before, machine.restart, warns=username)
+    runner.start_or_revert(region, machine, test_stages(testing, before), before, machine.restart, warns=username)
 
 
 def release(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -156,7 +156,7 @@ def release(region: RegionState, machine: SimulatedMachine, username: str, form:
     region.said_by(machine, username, "User releasing node", last(form, "comment"))
     start_releasing(region, machine)
     if machine.is_on:
-        reversion.start_or_revert(region, machine, RELEASE, before, ["off"])
+        runner.start_or_revert(region, machine, RELEASE, before, ["off"])
     else:
         runner.start(region, machine, RELEASE_SWITCHED_OFF)
 
@@ -202,7 +202,7 @@ def rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, f
     machine.owner, machine.status_action = username, ""
     region.set_status(machine, Status.ENTERING_RESCUE_MODE)
     region.say(machine, "INFO", "Entering rescue mode")
-    reversion.start_or_revert(region, machine, ENTER_RESCUE, before, machine.restart)
+    runner.start_or_revert(region, machine, ENTER_RESCUE, before, machine.restart)
 
 
 def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -211,7 +211,7 @@ def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: s
     region.said_by(machine, username, "User stopping rescue mode", last(form, "comment"))
     region.set_status(machine, Status.EXITING_RESCUE_MODE)
     if machine.is_on or restarts:
-        reversion.start_or_revert(region, machine, EXIT_RESCUE, before, machine.restart if restarts else ["off"])
+        runner.start_or_revert(region, machine, EXIT_RESCUE, before, machine.restart if restarts else ["off"])
     else:
         runner.start(region, machine, EXIT_RESCUE)
 
@@ -263,7 +263,7 @@ def _release_by_scripts(
     scripts = add_set(region, machine, SetType.RELEASE, chosen, {**form, **options})
     region.set_status(machine, Status.DISK_ERASING if erases else Status.RELEASING)
     stages = ERASE if erases else script_stages(scripts)
-    reversion.start_or_revert(region, machine, stages, before, machine.restart)
+    runner.start_or_revert(region, machine, stages, before, machine.restart)
 
 
 def _count_erase_reasons(region: RegionState, form: Form) -> int:

@@ -1,6 +1,6 @@
 """Base models for what users write (world files, control requests), and error messages with the place of each error."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -9,6 +9,9 @@ from pydantic_core import ErrorDetails
 
 Schema = Mapping[str, Any]
 """A JSON Schema."""
+
+Place = tuple[int | str, ...]
+"""A place in a world file: ``("machines", 2, "zone")``."""
 
 UNKNOWN: Final = ("extra_forbidden", "unexpected_keyword_argument")
 """Pydantic's error types for an unknown key, in a model and in a dataclass."""
@@ -20,6 +23,36 @@ class Input(BaseModel):
     """An object from a world file or a control request. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
+
+
+class WorldError(ValueError):
+    """A world whose parts do not fit together; ``place`` is the place of the bad value."""
+
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def find_duplicate(values: Iterable[str]) -> int | None:
+    """The index of the first duplicate, or None."""
+    seen: set[str] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            return index
+        seen.add(value)
+    return None
+
+
+def check_unique(place: Place, key: str, values: Sequence[str]) -> None:
+    """Raise a :class:`WorldError` for a name that occurs twice."""
+    if (duplicate := find_duplicate(values)) is not None:
+        raise WorldError((*place, duplicate, key), f"the name {values[duplicate]} is taken; names must be unique")
+
+
+def check_known(place: Place, kind: str, name: str, known: Collection[str]) -> None:
+    """Raise a :class:`WorldError` for a name that does not exist."""
+    if name not in known:
+        raise WorldError(place, f"there is no {kind} {name!r}; known: {', '.join(known)}")
 
 
 def explain(error: ValidationError, kind: TypeAdapter[Any]) -> list[str]:

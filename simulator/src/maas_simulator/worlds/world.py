@@ -26,9 +26,8 @@ from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant
 from maas_simulator.operations.plans import Planned
 from maas_simulator.region import SimulatedRegion
-from maas_simulator.worlds.checks import Place, WorldError, check_known, check_new, check_unique, find_duplicate
 from maas_simulator.worlds.history import add_history
-from maas_simulator.worlds.inputs import Input
+from maas_simulator.worlds.inputs import Input, Place, WorldError, check_known, check_unique, find_duplicate
 
 StatusName = Literal["New", "Ready", "Allocated", "Deployed", "Failed deployment", "Broken"]
 """The statuses that a machine can start in."""
@@ -90,12 +89,6 @@ class SubnetOfWorld(Input):
         if self.gateway is not None and (self.gateway not in self.cidr or self.gateway in ends):
             raise ValueError(f"gateway must be a host address in {self.cidr}; it was {self.gateway}")
         return self
-
-    def add_to(self, region: SimulatedRegion) -> None:
-        """Add the subnet with its own fabric."""
-        vlan = add_fabric(region.tables, dhcp_on=True, primary_rack=self.rack)
-        gateway = self.gateway or self.cidr.broadcast_address - 1
-        add_boot_subnet(region.tables, self.name, self.cidr, vlan["id"], str(gateway))
 
 
 class DiskOfWorld(Input):
@@ -266,7 +259,9 @@ class World(Input):
             for kind in ("Fabric", "VLAN", "Subnet", "IPRange"):
                 tables.clear_table(kind)
             for subnet in self.subnets:
-                subnet.add_to(region)
+                vlan = add_fabric(tables, dhcp_on=True, primary_rack=subnet.rack)
+                gateway = subnet.gateway or subnet.cidr.broadcast_address - 1
+                add_boot_subnet(tables, subnet.name, subnet.cidr, vlan["id"], str(gateway))
         else:
             check_known(("racks",), "rack controller of the default subnet", RACK, region.racks)
 
@@ -292,7 +287,7 @@ class World(Input):
             owner = group.owner or next(user.name for user in self.users if user.superuser)
             for machine, subnet in _group(group, number, subnets, owner):
                 number += 1
-                check_new(place, machine, region)
+                _check_new(place, machine, region)
                 network = IPv4Network(subnet["cidr"])
                 taken[subnet["name"]] += 1
                 if taken[subnet["name"]] > places(network):
@@ -364,3 +359,14 @@ def _check_names(place: Place, group: MachinesOfWorld, region: SimulatedRegion, 
     ):
         for name in names:
             check_known((*place, field), kind, str(name), known)
+
+
+def _check_new(place: Place, machine: SimulatedMachine, region: SimulatedRegion) -> None:
+    if machine.system_id in region.machines:
+        raise WorldError(
+            (*place, "system_id"), f"two machines have the system id {machine.system_id}; system ids must be unique"
+        )
+    if region.machines.called([machine.hostname]):
+        raise WorldError(
+            (*place, "hostname"), f"two machines have the hostname {machine.hostname}; hostnames must be unique"
+        )
