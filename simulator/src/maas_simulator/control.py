@@ -156,7 +156,7 @@ def create_control_app(region: SimulatedRegion) -> Starlette:
     """Create the ASGI application that controls a region. Every client that reaches it has full control."""
 
     async def answer(request: Request) -> Response:
-        return _answer(region, request.method, request.url.path, await request.body())
+        return _answer(region, request.method, request.url.path.rstrip("/") or "/", await request.body())
 
     return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "PUT", "POST", "DELETE"])])
 

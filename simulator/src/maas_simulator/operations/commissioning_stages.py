@@ -12,8 +12,8 @@ from maas_simulator.model.storage import apply_layout
 from maas_simulator.model.variants import Variant
 from maas_simulator.operations.stage_actions import (
     NO_REPORT,
-    AddEvent,
     add_cloud_init_events,
+    add_event,
     add_pxe_events,
     change_script_status,
     fail_with,
@@ -56,7 +56,7 @@ def boot_stages(
             on_failure=on_failure,
             may_run_late=SWITCHING_OFF,
         ),
-        Stage("Loading ephemeral", 50, (AddEvent("INFO", "Loading ephemeral"),), on_failure=on_failure),
+        Stage("Loading ephemeral", 50, (add_event("INFO", "Loading ephemeral"),), on_failure=on_failure),
     )
 
 
@@ -67,7 +67,7 @@ def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tu
         Stage(
             "Gathering information",
             5,
-            (EPHEMERAL_BOOTS, AddEvent("INFO", "Gathering information")),
+            (EPHEMERAL_BOOTS, add_event("INFO", "Gathering information")),
             on_failure=fail_with(NO_REPORT),
         ),
         *(
@@ -119,7 +119,7 @@ def _test_run(testing: ScriptSet, leads_to: Status) -> Iterator[Stage]:
     """The tests. MAAS 3.7 adds no event for their change from *Pending* to *Installing dependencies*."""
     before = ScriptStatus.INSTALLING_DEPENDENCIES
     for result in testing.results:
-        announce = AddEvent("INFO", "Running test", result.label)
+        announce = add_event("INFO", "Running test", result.label)
         yield script_stage(result, announce, status=before, may_run_late=math.inf)
         yield PAUSE
     yield Stage("Tested", 0, on_end=(lambda run: _end_testing(run, testing, leads_to),))

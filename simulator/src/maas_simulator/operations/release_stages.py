@@ -6,7 +6,7 @@ from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.scripts import ScriptSet
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.commissioning_stages import boot_stages, script_stage
-from maas_simulator.operations.stage_actions import AddEvent, add_local_boot_events, fail_with, set_power, set_status
+from maas_simulator.operations.stage_actions import add_event, add_local_boot_events, fail_with, set_power, set_status
 from maas_simulator.state import RegionState, Run, Stage
 
 POWER_OFF_FAILURE = "Node operation 'Releasing' timed out after 5 minutes."
@@ -91,8 +91,8 @@ ERASE = (
         ERASE_SECONDS,
         on_failure=fail_with("Failed to erase disks."),
         on_end=(
-            AddEvent("INFO", "Disks erased"),
-            AddEvent("DEBUG", "User releasing node"),  # without a user
+            add_event("INFO", "Disks erased"),
+            add_event("DEBUG", "User releasing node"),  # without a user
             set_status(Status.RELEASING),
             _start_plain_release,
         ),
@@ -106,7 +106,7 @@ ENTER_RESCUE = (
         "Starting",
         10,
         on_failure=fail_with("Failed to enter rescue mode."),
-        on_end=(AddEvent("INFO", "Rescue mode"), set_status(Status.RESCUE_MODE)),
+        on_end=(add_event("INFO", "Rescue mode"), set_status(Status.RESCUE_MODE)),
     ),
 )
 

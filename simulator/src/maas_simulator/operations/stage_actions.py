@@ -1,7 +1,6 @@
 """The actions of stages: adding events, changing statuses, and starting and finishing scripts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from maas_simulator.model.config import NODE_TIMEOUT
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE
@@ -18,17 +17,9 @@ FailureHandler = Callable[[Run, str | None], None]
 """Ends a stage that fails, with the planned reason."""
 
 
-@dataclass(frozen=True)
-class AddEvent:
-    """An action that adds one system event."""
-
-    level: str
-    type: str
-    description: str = ""
-
-    def __call__(self, run: "Run") -> None:
-        """Add the event."""
-        run.say(self.level, self.type, self.description)
+def add_event(level: str, event_type: str, description: str = "") -> Action:
+    """Add a system event."""
+    return lambda run: run.say(level, event_type, description)
 
 
 def set_power(state: str) -> Action:
