@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
-from pydantic_core import to_json
+from pydantic_core import to_jsonable_python
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -133,14 +133,14 @@ class Command:
     """The type of the body, which ``act`` and the function in ``SHOWN`` get; ``NoneType`` if there is no body."""
     act: Callable[..., object] = lambda _region: None
 
-    def carry_out(self, region: SimulatedRegion, body: bytes) -> object:
-        """Run the command and return what it shows; ``ValueError`` if the body is invalid."""
+    def carry_out(self, region: SimulatedRegion, body: bytes) -> str:
+        """Run the command and return JSON with what it shows; ``ValueError`` if the body is invalid."""
         with region.lock:
             region.play()
             given = () if self.takes is NO_BODY else (self._parse_body(body),)
             self.act(region, *given)
             show = SHOWN.get(self.path) or SHOWN[f"/{self.path.split('/')[1]}"]
-            return show(region, *given)
+            return json.dumps(to_jsonable_python(show(region, *given)), indent=2) + "\n"
 
     def _parse_body(self, body: bytes) -> object:
         kind: TypeAdapter[object] = TypeAdapter(self.takes)
@@ -170,14 +170,13 @@ def _answer(region: SimulatedRegion, method: str, path: str, body: bytes) -> Res
         allowed = ", ".join(commands)
         return _error(405, f"{path} does not accept {method}; it accepts {allowed}", Allow=allowed)
     try:
-        shown = commands[method].carry_out(region, body)
+        return Response(commands[method].carry_out(region, body), media_type="application/json")
     except KeyError as error:
         return _error(400, str(error.args[0]))
     except ValueError as error:
         return _error(400, str(error))
     except Refusal as refusal:
         return _error(409, f"MAAS rejects this with status {refusal.status}: {refusal.body or 'it is not allowed'}")
-    return Response(to_json(shown, indent=2) + b"\n", media_type="application/json")
 
 
 def _error(status: int, message: str, **headers: str) -> Response:

@@ -25,16 +25,15 @@ RESTART_POLL_INTERVAL = 0.02
 """Seconds between two checks whether a restart is over."""
 
 
-class _WithTransport:
-    """Middleware that passes the connection's transport to the application, so that faults can close it."""
+def _with_transport(app: ASGIApp) -> ASGIApp:
+    """Pass the connection's transport to the application, so that faults can close it."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
         # Uvicorn's ``send`` is a method of the request's cycle, which holds the connection.
         scope[WIRE] = getattr(getattr(send, "__self__", None), "transport", None)
-        await self.app(scope, receive, send)
+        await app(scope, receive, send)
+
+    return call
 
 
 class _Server(uvicorn.Server):
@@ -107,7 +106,7 @@ def serving(
     region: SimulatedRegion, *, ssl_certfile: str | None = None, ssl_keyfile: str | None = None
 ) -> Iterator[str]:
     """Serve a region from a thread, on a free port of 127.0.0.1; yields its base URL, ``http…:PORT/MAAS``."""
-    config = _config(_WithTransport(create_app(region)), ssl_certfile, ssl_keyfile)
+    config = _config(_with_transport(create_app(region)), ssl_certfile, ssl_keyfile)
     with _in_thread(_Server(config, region)) as address:
         yield f"{'https' if ssl_certfile else 'http'}://{address}/MAAS"
 
@@ -148,7 +147,7 @@ def run(
             lines += f"CONTROL_URL={stack.enter_context(serving_control(region, control_port))}\n"
         gc.freeze()  # Without this, a garbage collection during a request would scan all machines.
         with contextlib.suppress(KeyboardInterrupt):
-            _Server(_config(_WithTransport(create_app(region))), region, lambda: announce(lines)).run([listener])
+            _Server(_config(_with_transport(create_app(region))), region, lambda: announce(lines)).run([listener])
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -135,8 +135,8 @@ def _networks(kind: str, plural: str, key: str) -> Match:
     """
 
     def match(region: RegionState, values: Sequence[str]) -> list[Test]:
-        found = [numbers for value in values if (numbers := _ids(region, kind, value))]
-        if not found:
+        ids = ({str(record["id"]) for record in matching(region.tables, kind, value)} for value in values)
+        if not (found := [numbers for numbers in ids if numbers]):
             raise Invalid(f"No matching {plural} found.")
         return [
             lambda machine, numbers=numbers: any(numbers & nic[key] for _, nic in nics(region.tables, machine))  # type: ignore[misc] # mypy cannot infer a lambda's defaults
@@ -144,10 +144,6 @@ def _networks(kind: str, plural: str, key: str) -> Match:
         ]
 
     return match
-
-
-def _ids(region: RegionState, kind: str, specifier: str) -> set[str]:
-    return {str(record["id"]) for record in matching(region.tables, kind, specifier)}
 
 
 _BASE: Final[Mapping[str, Constraint]] = {
