@@ -21,7 +21,7 @@ from maas_simulator.model.oddities import Oddities
 from maas_simulator.model.organisation import add_default_organisation
 from maas_simulator.model.power import Command
 from maas_simulator.model.records import Record, Tables
-from maas_simulator.model.refusals import RACK_DOWN, Refusal
+from maas_simulator.model.refusals import Refusal, rack_down
 from maas_simulator.model.region_objects import add_region_objects
 from maas_simulator.model.schedule import Schedule
 from maas_simulator.model.scripts import INSTALL_LOG, ScriptResult, ScriptSet, SetType
@@ -196,7 +196,7 @@ class RegionState:
     def power_failure(self, machine: SimulatedMachine, *commands: Command) -> Refusal | None:
         """Send commands to a BMC, and return why MAAS cannot: its rack controller or the BMC is down."""
         if not self.racks[machine.rack].connected:
-            return Refusal(503, RACK_DOWN.format(machine.rack), headers={"Retry-After": "10"})
+            return rack_down(machine.rack)
         delay = machine.bmc_down.seconds if machine.bmc_down is not None else 0.0
         self.bmc_seconds += sum(COMMANDS[each] for each in commands) * (self.costs.bmc + delay)
         failure = machine.bmc_failure(*commands)

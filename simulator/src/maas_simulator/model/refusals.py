@@ -106,3 +106,8 @@ def database_conflict() -> Refusal:
     """Build a 409 in HTML, to be retried: MAAS takes every violated constraint of its database for a conflict."""
     headers = {"Retry-After": "5", "Transfer-Encoding": "chunked"}
     return Refusal(409, DATABASE_CONFLICT, HTML, headers).without_vary()
+
+
+def rack_down(system_id: str) -> Refusal:
+    """Build a 503 with ``Retry-After``: the machine's rack controller is not connected."""
+    return Refusal(503, RACK_DOWN.format(system_id), TEXT, {"Retry-After": "10"})
