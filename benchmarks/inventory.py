@@ -4,6 +4,8 @@ Run: ``python benchmarks/inventory.py 10 1000 10000``. Times of MAAS are virtual
 """
 
 import json
+import random
+import statistics
 import sys
 import time
 import tracemalloc
@@ -27,6 +29,8 @@ from maas_simulator import generated_region
 from maas_simulator.http.render import machine_json
 from tests.inventory import Bench, opened
 
+SAMPLES = 20
+"""Changes of each kind whose freshness is measured."""
 BODY = 1_000
 """Machines in the list that is decoded."""
 
@@ -48,6 +52,7 @@ async def measure(count: int) -> None:
         memory(bench)
         await idle(bench)
         await deployments(bench)
+        await freshness(bench)
     await own_deployments(min(count, 100))
 
 
@@ -138,6 +143,37 @@ async def deploy(engine: Engine, system_id: str) -> None:
     """Deploy a machine and wait for it."""
     progress = ProgressReporter(discard_progress)
     await engine.run(Deploy(), Deploy.arguments(system_id=system_id), progress, CancellationToken())
+
+
+async def freshness(bench: Bench) -> None:
+    """How long it takes until a change shows, at random moments."""
+    names = [each.hostname for each in bench.region.machines.values()][:SAMPLES]
+    chance = random.Random(14)  # the same moments in each run
+    took: dict[str, list[float]] = {"by us": [], "by others with an event": [], "by others without one": []}
+    for name in names:
+        await anyio.sleep(chance.uniform(30.0, 90.0))
+        await bench.maas.put(f"machines/{bench.region.machine(name).system_id}/", description="by us")
+        took["by us"].append(await until(bench, name, "description", "by us"))
+        await anyio.sleep(chance.uniform(30.0, 90.0))
+        bench.region.release(name, "admin")
+        took["by others with an event"].append(await until(bench, name, "owner", None))
+    for name in names:
+        bench.region.machine(name).description = "by others"
+    began = anyio.current_time()
+    for name in names:
+        await until(bench, name, "description", "by others", step=5.0)
+        took["by others without one"].append(anyio.current_time() - began)
+    for kind, seconds in took.items():
+        p50, p95 = statistics.median(seconds), sorted(seconds)[int(len(seconds) * 0.95)]
+        print(f"  a change {kind} shows after {p50:.1f} s (p50), {p95:.1f} s (p95)")
+
+
+async def until(bench: Bench, name: str, field: str, value: object, *, step: float = 0.1) -> float:
+    """Wait until the informer shows a value. Returns the seconds that it took."""
+    began = anyio.current_time()
+    while getattr(await bench.row(name), field) != value:  # noqa: ASYNC110 - the informer announces nothing
+        await anyio.sleep(step)
+    return anyio.current_time() - began
 
 
 def decoding() -> None:
