@@ -28,6 +28,7 @@ PUBLIC: Final = (api, testing)
 """The modules from which plugins import, and which are documented."""
 SERVICES: Final = (
     api.CancellationToken,
+    api.Cursors,
     api.GoneContext,
     api.LifespanContext,
     api.MaasClient,
