@@ -224,7 +224,11 @@ def test_the_readme_has_at_most_80_lines() -> None:
         ("inventory", "within a second, or within five", (session.OWN_DELAY, session.MARKED_PAUSE) == (0.5, 4.0)),
         ("inventory", "within 20 seconds more", (WORKING_DELAY, RESTING_DELAY) == (20, 3)),
         ("inventory", "answers in about six seconds", loading.REQUEST_SECONDS == 6),
-        ("inventory", "by id, 450 in a request", resync.MAX_EXCLUDED == 450),
+        (
+            "inventory",
+            "by id, about 400 in a request",
+            resync.fits(["4y3h7n"] * 400) and not resync.fits(["4y3h7n"] * 420),
+        ),
         ("inventory", "are read four times as often", resync.SHOWN_FACTOR == 4),
         ("inventory", "five and a half minutes", resync.Resync(0.05).round_seconds(10) == 330),
         ("inventory", "Default: 0.05.", InventorySettings().resync_share == 0.05),

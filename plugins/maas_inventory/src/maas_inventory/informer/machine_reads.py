@@ -1,8 +1,9 @@
 """The informer's requests to MAAS: one at a time, none while MAAS asks to wait, and each into the snapshot."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import anyio
 
@@ -12,6 +13,7 @@ from maas_inventory.informer.snapshot import ChangeKind, Snapshot
 from maas_mcp.api import FormValue, LeftOut, MaasClient, MaasUnavailableError
 
 MACHINES = "machines/"
+AnswerT = TypeVar("AnswerT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,35 @@ class MachineReads:
         Raises:
             MaasError: The request failed.
         """
+        asked, found = await self._ask(
+            lambda: self._maas.get_as(MACHINES, self._reader.read_body, patience=patience, **query)
+        )
+        now = anyio.current_time()
+        self._resync.note_read(len(found.rows), now - asked)
+        self._take(found.rows, found.left_out, asked, now)
+        return Read(found.rows, found.left_out, asked, now - asked)
+
+    async def names(self, path: str) -> Sequence[str]:
+        """The names of the objects of a list, such as ``zones/``, sorted. Objects without a readable name are missing.
+
+        Raises:
+            MaasError: The request failed.
+        """
+        _, answer = await self._ask(lambda: self._maas.get(path))
+        entries = answer if isinstance(answer, list) else []
+        names = {each.get("name") for each in entries if isinstance(each, dict)}
+        return sorted(name for name in names if isinstance(name, str))
+
+    async def _ask(self, request: Callable[[], Awaitable[AnswerT]]) -> tuple[float, AnswerT]:
+        """Send a request when it is its turn. Returns when it was sent, and its answer."""
         async with self._turn:
             await anyio.sleep(max(0.0, self._wait_until - anyio.current_time()))
             asked = anyio.current_time()
             try:
-                found = await self._maas.get_as(MACHINES, self._reader.read_body, patience=patience, **query)
+                return asked, await request()
             except MaasUnavailableError as error:
                 self._wait_until = anyio.current_time() + (error.retry_after or 0.0)
                 raise
-            now = anyio.current_time()
-        self._resync.note_read(len(found.rows), now - asked)
-        self._take(found.rows, found.left_out, asked, now)
-        return Read(found.rows, found.left_out, asked, now - asked)
 
     async def list_by_id(self, ids: Sequence[str]) -> Read:
         """List these machines, and remove those that MAAS does not return from the snapshot.

@@ -22,8 +22,8 @@ SHOWN_FACTOR: Final = 4.0
 """Machines on a page that a caller sees age this much faster."""
 MEMORY: Final = 0.2
 """How much a measurement changes the learned time for a machine."""
-MAX_EXCLUDED: Final = 450
-"""Machines that one request excludes by id. MAAS's nginx refuses a URL of 8 kB."""
+EXCLUDED_BYTES: Final = 5_800
+"""Bytes of the ids that a request excludes. MAAS's nginx refuses a URL of 8 kB, and the rest of it needs space."""
 
 
 class Resync:
@@ -82,6 +82,11 @@ class Resync:
         return nsmallest(self.request_size, due, key=order)
 
 
+def fits(ids: Sequence[str]) -> bool:
+    """Whether a request can exclude these machines by id."""
+    return sum(len("&not_id=") + len(each) for each in ids) <= EXCLUDED_BYTES
+
+
 def parts_without_known(rows: Sequence[Row], space: Space) -> Iterator[tuple[Part, list[str]]]:
     """Divide all machines into parts, each with the ids of its known machines, for MAAS to list the others.
 
@@ -91,8 +96,9 @@ def parts_without_known(rows: Sequence[Row], space: Space) -> Iterator[tuple[Par
     waiting: list[tuple[Part, Sequence[Row]]] = [(Part(), rows)]
     while waiting:
         part, known = waiting.pop()
-        if len(known) <= MAX_EXCLUDED:
-            yield part, [row.system_id for row in known]
+        ids = [row.system_id for row in known]
+        if fits(ids):
+            yield part, ids
             continue
         halves: Sequence[Part] = (part.halves(space) or ()) if part.values else START
         waiting.extend((half, [row for row in known if half.holds(row)]) for half in halves)

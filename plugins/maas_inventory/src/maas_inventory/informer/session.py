@@ -13,7 +13,7 @@ from maas_inventory.informer.loading import LoadingPlan, Part, Space
 from maas_inventory.informer.machine_reads import MachineReads, Read
 from maas_inventory.informer.news import take_events
 from maas_inventory.informer.own_changes import affected, may_add_machines
-from maas_inventory.informer.resync import MAX_EXCLUDED, MOST, Resync, parts_without_known
+from maas_inventory.informer.resync import MOST, Resync, fits, parts_without_known
 from maas_inventory.informer.snapshot import Snapshot
 from maas_mcp.api import (
     ChangeRequest,
@@ -65,10 +65,9 @@ class Session:
     def __init__(self, maas: MaasClient, events: Events, share: float, last_change: int) -> None:
         self._maas = maas
         self._events = events
-        self._once = maas.once()
         self.snapshot = Snapshot(last_change)
         self.resync = Resync(share)
-        self.reads = MachineReads(self._once, self.snapshot, self.resync)
+        self.reads = MachineReads(maas.once(), self.snapshot, self.resync)
         self.plan: LoadingPlan | None = None
         """``None`` until the zones and pools are known."""
         self.shown: frozenset[str] = frozenset()
@@ -286,13 +285,7 @@ class Session:
         return await self.reads.list(part.query, patience=LONG_PATIENCE)
 
     async def _read_space(self) -> Space:
-        space: dict[str, list[str]] = {}
-        for dimension, path in NAMES.items():
-            answer = await self._once.get(path)
-            entries = answer if isinstance(answer, list) else []
-            names = [each.get("name") for each in entries if isinstance(each, dict)]
-            space[dimension] = sorted({name for name in names if isinstance(name, str)})
-        return space
+        return {dimension: await self.reads.names(path) for dimension, path in NAMES.items()}
 
     async def _resync(self) -> None:
         now = anyio.current_time()
@@ -308,7 +301,7 @@ class Session:
         known_before = dict(self.reads.left_out)
         found: dict[str, object] = {}
         try:
-            space = await self._read_space() if len(rows) > MAX_EXCLUDED else {}
+            space = {} if fits([row.system_id for row in rows]) else await self._read_space()
             for part, known in parts_without_known(rows, space):
                 read = await self.reads.list({**part.query, "not_id": known})
                 found |= {str(each.identity or each.name): each for each in read.left_out}

@@ -231,7 +231,7 @@ async def test_missed_events_lead_to_a_new_read_of_all() -> None:
         assert (await bench.row("node01")).owner == "bob"
 
 
-async def test_machines_can_be_read_anew() -> None:
+async def test_machines_can_be_read_again_at_once() -> None:
     async with opened() as bench:
         row = (await bench.all()).rows[0]
         bench.region.machine(row.system_id).description = "new"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_inventory.informer.resync import LEAST, MAX_EXCLUDED, MOST, SHORTEST_ROUND, Resync, parts_without_known
+from maas_inventory.informer.resync import LEAST, MOST, SHORTEST_ROUND, Resync, fits, parts_without_known
 from maas_inventory.informer.rows import Row
 from maas_inventory.informer.snapshot import Snapshot
 
@@ -86,8 +86,8 @@ def test_every_known_machine_is_excluded_once(counts: list[int], status: int) ->
     excluded = [name for _, known in parts for name in known]
 
     assert len(excluded) == len(set(excluded))
-    assert all(len(known) <= MAX_EXCLUDED for _, known in parts)
-    assert len(excluded) >= sum(count for count in counts if count <= MAX_EXCLUDED)
+    assert all(map(fits, (known for _, known in parts)))
+    assert len(excluded) >= sum(count for count in counts if count <= 350)
 
 
 def test_a_small_region_is_searched_in_one_request() -> None:
