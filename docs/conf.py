@@ -21,7 +21,7 @@ nitpick_ignore_regex = [
     # Internal names in docstrings, which plugins do not use.
     (
         r"py:.*",
-        r"(.*\.)?(AnswerT|ArgsT|FromMachine|ItemT|ProcessT|PromptArgsT|ResultT|ObservationT|SettingsT|StateT|RunTimeline|reporting|MINIMUM_GAP)",
+        r"(.*\.)?(AnswerT|ArgsT|FromMachine|ItemT|ProcessT|PromptArgsT|ReadT|ResultT|RowT|ObservationT|SettingsT|StateT|RunTimeline|reporting|MINIMUM_GAP)",
     ),
     # Sphinx parses this type as the name of a class.
     (r"py:class", r"bool \| ~typing\.Literal.*"),

@@ -29,6 +29,7 @@ PUBLIC: Final = (api, testing)
 SERVICES: Final = (
     api.Access,
     api.CancellationToken,
+    api.Cursors,
     api.GoneContext,
     api.LifespanContext,
     api.MaasClient,

@@ -37,7 +37,7 @@ class Cursors:
                 caller can read them. A cursor stays valid, so the row may have gone when it is used.
 
         Raises:
-            PluginError: The position is too long for a cursor, or is not JSON.
+            MaasMcpError: The position is too long for a cursor, or is not JSON. This is a bug in the plugin.
         """
         try:
             body = encode(json.dumps(position, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode())
