@@ -27,6 +27,7 @@ ALIASES: Final = (
 PUBLIC: Final = (api, testing)
 """The modules from which plugins import, and which are documented."""
 SERVICES: Final = (
+    api.Access,
     api.CancellationToken,
     api.Cursors,
     api.GoneContext,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from maas_inventory.machine_names import resolve_machine
 from maas_inventory.objects.row import shorten
-from maas_inventory.paging import ROW_BYTES, Limit, digest, name_first, open_cursor
+from maas_inventory.paging import Limit, digest, name_first, open_cursor
 from maas_inventory.times import as_utc, show
 from maas_mcp.api import Event, Listing, MachineText, Tool, ToolContext, fit_page, quoted
 
@@ -152,7 +152,7 @@ class GetEvents(Tool[EventFilter, EventPage]):
             await search.skip_to(args.until)
         await search.run()
         rows = [_row(event) for event in search.found]
-        shown = fit_page(rows, args.limit, size=ROW_BYTES)
+        shown = fit_page(rows, args.limit)
         more = len(shown) < len(rows)
         place = shown[-1].id if more else None if search.ended else search.before
         return EventPage(

@@ -10,9 +10,6 @@ from pydantic import Field, WithJsonSchema
 from maas_inventory.objects.row import shorten
 from maas_mcp.api import InvalidArgumentsError, ToolContext, fit_page
 
-ROW_BYTES: Final = 5_000
-"""Bytes of the rows of a page. Rows of addresses, dates and ids have a token for every two bytes, which is why they get
-less than other pages."""
 NAMED_BYTES: Final = 300
 """Bytes of the sentences of one sort about what cannot be read."""
 # The bounds are not published: each list would repeat them, and a page is limited by its size anyway.

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, WithJsonSchema
 from maas_inventory.machine_names import resolve_machine
 from maas_inventory.objects.row import shorten
 from maas_inventory.objects.selecting import matcher
-from maas_inventory.paging import ROW_BYTES, Limit, digest, open_cursor
+from maas_inventory.paging import Limit, digest, open_cursor
 from maas_inventory.times import show
 from maas_mcp.api import (
     MaasBadRequestError,
@@ -141,7 +141,7 @@ class GetScriptResults(Tool[ResultFilter, ResultPage]):
         limit = min(args.limit, WITH_OUTPUT) if args.wants_output else args.limit
         shown = rest[:limit]
         outputs = await _read_outputs(ctx, machine.system_id, shown) if args.wants_output else {}
-        rows = fit_page([_row(each, _tail(args, outputs.get(each.script.id))) for each in shown], limit, size=ROW_BYTES)
+        rows = fit_page([_row(each, _tail(args, outputs.get(each.script.id))) for each in shown], limit)
         more = len(rest) > len(rows)
         return ResultPage(
             system_id=machine.system_id,

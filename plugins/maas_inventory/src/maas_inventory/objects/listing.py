@@ -12,7 +12,7 @@ from maas_inventory.objects.kind import MAX_COMPLETED, Kind
 from maas_inventory.objects.reading import Objects, read_objects
 from maas_inventory.objects.row import JSON, ObjectRow, called
 from maas_inventory.objects.selecting import after, check_fields, place, select, sort
-from maas_inventory.paging import ROW_BYTES, Limit, digest, name_first, open_cursor
+from maas_inventory.paging import Limit, digest, name_first, open_cursor
 from maas_mcp.api import CarriesMachineText, InvalidArgumentsError, Tool, ToolContext, fit_page, quoted
 
 COMPLETED: Final = "x" * 30
@@ -81,7 +81,7 @@ class ListObjects(Tool[ObjectFilter, ObjectPage]):
         rest = listed if last is None else after(listed, by, last["after"])
         rows = _fitting(kind, rest, args.limit, details=args.details)
         items, problems = await complete(ctx, kind, rows, objects, details=args.details)
-        items = fit_page(items, args.limit, size=ROW_BYTES)
+        items = fit_page(items, args.limit)
         rows = rows[: len(items)]
         more = len(rest) > len(rows)
         return ObjectPage(
@@ -109,7 +109,7 @@ def _fitting(kind: Kind, rows: Sequence[ObjectRow], limit: int, *, details: bool
     own = bool(kind.complete or (details and kind.details))
     limit = min(limit, DETAILED if details else limit, MAX_COMPLETED if own else limit)
     room = {"": COMPLETED} if own else {}
-    return rows[: len(fit_page([{**row.shown(), **room} for row in rows[:limit]], limit, size=ROW_BYTES))]
+    return rows[: len(fit_page([{**row.shown(), **room} for row in rows[:limit]], limit))]
 
 
 def _describe_unreadable(kind: Kind, objects: Objects, rows: Iterable[ObjectRow]) -> list[str]:
