@@ -41,7 +41,7 @@ def deploying(region: MaasRegion) -> None:
 
 def know_amd64(region: MaasRegion) -> None:
     """Make an image usable, because its architecture is also that of machines."""
-    region.images.resources[0].architecture = "amd64/generic"
+    region.images.resources[0].architecture = "amd64"
 
 
 SUCCESSES: Final[Mapping[str, tuple[dict[str, Any], Set | None]]] = {
