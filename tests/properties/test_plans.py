@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from maas_mcp.calls.plan import HIDDEN, PlannedRequest
 from maas_mcp.errors import PlanRefusedError
+from maas_mcp.redaction import is_secret_name
 from maas_mcp.testing import MaasRegion
 from maas_simulator.model.faults import RequestRecord
 from maas_simulator.model.statuses import Status
@@ -65,16 +66,27 @@ class Case:
     """The argument that names the machine."""
 
 
+POWER: Final = {"power_type": "ipmi", "power_parameters": {"power_address": "10.20.0.77", "power_pass": "secret word"}}
+NEW: Final = {"mac_addresses": ["52:54:00:ee:00:01"], "commission": False, **POWER}
 CASES: Final = {
     "maas_abort_machine": Case(start_deployment),
+    "maas_add_machine": Case(arguments=NEW, other={"commission": True}, on=""),
     "maas_allocate_machine": Case(arguments={"tags": []}),
     "maas_cancel_operation": Case(arguments={"abort": True}, on="operation_id", other={"abort": False}),
     "maas_commission_machine": Case(other={"enable_ssh": True}),
+    "maas_create_interface": Case(
+        arguments={"type": "bond", "name": "bond0", "parents": ["eno1"]}, other={"name": "bond1"}
+    ),
+    "maas_delete_interface": Case(arguments={"interface": "eno1"}, other={"interface": "eno2"}),
+    "maas_delete_machine": Case(other={}),
     "maas_deploy_machine": Case(arguments={"user_data": "#cloud-config\n", "distro_series": "jammy"}),
     "maas_deploy_machines": Case(on="system_ids"),
     "maas_enter_rescue_mode": Case(other={"take_over": True}),
     "maas_exit_rescue_mode": Case(in_status(Status.FAILED_ENTERING_RESCUE_MODE), other={}),
     "maas_import_images": Case(on="", other={}),
+    "maas_link_subnet": Case(
+        arguments={"interface": "eno1", "mode": "static", "subnet": "pxe"}, other={"ip_address": "10.10.0.60"}
+    ),
     "maas_lock_machine": Case(deploy),
     "maas_mark_broken": Case(allocate, {"comment": "a disk fails"}),
     "maas_mark_fixed": Case(in_status(Status.BROKEN)),
@@ -83,8 +95,13 @@ CASES: Final = {
     "maas_power_off": Case(deploy, other={"stop_mode": "soft"}),
     "maas_power_on": Case(switch_off),
     "maas_release_machine": Case(deploy, {"quick_erase": True, "comment": "wiped"}),
+    "maas_set_power_parameters": Case(arguments=POWER, other={"power_type": "redfish"}),
+    "maas_set_storage_layout": Case(arguments={"storage_layout": "lvm"}, other={"storage_layout": "flat"}),
+    "maas_tag_machines": Case(arguments={"tag": "rack-4", "create": True}, other={"tag": "gpu"}, on="add"),
     "maas_test_machine": Case(arguments={"parameters": {"runtime": "60"}}, other={"enable_ssh": True}),
+    "maas_unlink_subnet": Case(arguments={"interface": "eno1", "link_id": 10}, other={"link_id": 11}),
     "maas_unlock_machine": Case(lock),
+    "maas_update_machine": Case(arguments={"description": "rack 4"}, other={"description": "rack 5"}),
 }
 """A call of each tool that may change something."""
 
@@ -99,6 +116,8 @@ async def arguments_of(user: Caller, region: MaasRegion, case: Case) -> dict[str
             return {"operation_id": started.operation_id, **case.arguments}
         case "system_ids":
             return {"system_ids": [node, system_id(region, "node02")], **case.arguments}
+        case "add":
+            return {"add": [node], **case.arguments}
         case "":
             return dict(case.arguments)
     return {"system_id": node, **case.arguments}
@@ -107,8 +126,7 @@ async def arguments_of(user: Caller, region: MaasRegion, case: Case) -> dict[str
 def as_planned(record: RequestRecord) -> PlannedRequest:
     """A received request in the form of a plan."""
     parameters = {**{name: values for name, values in record.query.items() if name != "op"}, **record.form}
-    if "user_data" in parameters:
-        parameters["user_data"] = [HIDDEN]
+    parameters |= {name: [HIDDEN] for name in parameters if is_secret_name(name)}
     path = record.path.partition("/api/2.0/")[2]
     return PlannedRequest(method=record.method, path=path, op=record.op, parameters=parameters)
 

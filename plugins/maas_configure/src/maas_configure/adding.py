@@ -8,7 +8,16 @@ from pydantic import AfterValidator, Field
 from maas_configure.interfaces import NetworkedMachine
 from maas_configure.machines import Hostname, MachineState, label
 from maas_configure.power import PowerSettings
-from maas_mcp.api import Effects, MaasClient, OperationRefusedError, SingleChange, Tool, ToolContext, change_once
+from maas_mcp.api import (
+    Effects,
+    MaasClient,
+    MachineText,
+    OperationRefusedError,
+    SingleChange,
+    Tool,
+    ToolContext,
+    change_once,
+)
 
 MacAddress = Annotated[str, AfterValidator(lambda text: text.lower().replace("-", ":"))]
 """A MAC address in the notation in which MAAS shows it."""
@@ -30,7 +39,7 @@ class AddedMachine(MachineState):
     """The machine in MAAS."""
 
     power_type: str | None
-    problem: str | None = Field(description="MAAS's error, if it added the machine but failed after that.")
+    problem: MachineText | None = Field(description="MAAS's error, if it added the machine but failed after that.")
 
 
 class AddMachine(Tool[AddMachineArguments, AddedMachine]):

@@ -175,7 +175,7 @@ class WithoutInterface(MachineState):
     """A machine after one of its interfaces was deleted."""
 
     deleted: MachineText
-    interfaces: list[str] = Field(description="Names of those that are left.")
+    interfaces: list[MachineText] = Field(description="Names of those that are left.")
 
 
 class DeleteInterface(Tool[InterfaceArguments, WithoutInterface]):
@@ -200,12 +200,12 @@ class DeleteInterface(Tool[InterfaceArguments, WithoutInterface]):
             await check_changeable(ctx, machine, CHANGEABLE, to="lose an interface")
         change = _Delete(machine, args.interface, None if interface is None else interface.id)
         changed = await change_once(ctx, machine, change)
-        left = [str(each.name) for each in changed.state.interface_set]
+        left = [each.name for each in changed.state.interface_set]
         return WithoutInterface.of(changed.state, sent=changed.sent, deleted=args.interface, interfaces=left)
 
     def summary(self, result: WithoutInterface) -> str:
         """The interfaces that are left, in one line."""
-        left = ", ".join(result.interfaces) or "none"
+        left = ", ".join(f"{each}" for each in result.interfaces) or "none"
         has = "has no interface" if result.sent is False else "is without"
         return result.line(f"{has} {result.deleted}; it has {left}")
 

@@ -60,7 +60,7 @@ class Interface(MaasModel):
     type: str = ""
     mac_address: str | None = None
     vlan: Vlan | None = None
-    parents: tuple[str, ...] = ()
+    parents: tuple[MachineText, ...] = ()
     links: tuple[Link, ...] = ()
     link_connected: bool | None = None
     link_speed: int = 0
@@ -94,7 +94,7 @@ class NetworkedMachine(Machine):
         """
         found = self.interface(name)
         if found is None:
-            known = ", ".join(str(each.name) for each in self.interface_set) or "none"
+            known = ", ".join(f"{each.name}" for each in self.interface_set) or "none"
             raise OperationRefusedError(
                 f"{label(self)} has no interface {name}. Expected one of: {known}. Nothing was sent to MAAS."
             )
@@ -118,7 +118,7 @@ class InterfaceRow(BaseModel, defer_build=True):
     mac_address: str | None
     vid: int | None = Field(description="VLAN tag, 0 for untagged; null if disconnected.")
     fabric: MachineText | None
-    parents: list[str]
+    parents: list[MachineText]
     bond_mode: str | None
     connected: bool | None
     link_speed: int = Field(description="Mbit/s.")
@@ -127,7 +127,7 @@ class InterfaceRow(BaseModel, defer_build=True):
 
     def line(self) -> str:
         """The interface in one line."""
-        on = f" on {' and '.join(self.parents)}" if self.parents else ""
+        on = f" on {' and '.join(f'{each}' for each in self.parents)}" if self.parents else ""
         vlan = "disconnected" if self.vid is None else f"VLAN {self.vid} of {self.fabric}"
         links = [
             " ".join(filter(None, [each.mode, each.subnet, each.ip_address, f"(link {each.link_id})"]))

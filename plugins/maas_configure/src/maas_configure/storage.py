@@ -163,9 +163,9 @@ def _root_device(machine: _StoredMachine, name: str | None) -> int | None:
         return None
     disks = {each.name: each.id for each in machine.blockdevice_set if each.type == "physical"}
     if name not in disks:
+        known = ", ".join(f"{each}" for each in disks) or "none"
         raise OperationRefusedError(
-            f"{label(machine)} has no disk {name}. Expected one of: {', '.join(disks) or 'none'}. Nothing was sent to "
-            "MAAS."
+            f"{label(machine)} has no disk {name}. Expected one of: {known}. Nothing was sent to MAAS."
         )
     return disks[name]
 

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from maas_configure.machines import ANY_OWNER, Hostname, MachineArguments, MachineState, check_changeable, label
-from maas_mcp.api import MaasClient, Machine, MachineText, SingleChange, Tool, ToolContext, change_once
+from maas_mcp.api import MaasClient, Machine, MachineText, SingleChange, Tool, ToolContext, change_once, quoted
 
 
 class UpdateMachine(MachineArguments):
@@ -90,13 +90,17 @@ class _Edit(SingleChange[Machine]):
         return f"without {' and '.join(self._missing(state))}"
 
     def _missing(self, machine: Machine) -> list[str]:
-        """The wanted values that the machine does not have. MAAS strips values and ignores the case of hostnames."""
+        """The wanted values that the machine does not have."""
+        # Read like MAAS's response, so that both have the same escapes.
+        wanted = Machine.from_response({"system_id": machine.system_id, "status": machine.status, **self.wanted})
         return [
-            f"{name} {value}"
+            f"the {name} {quoted(value)}"
             for name, value in self.wanted.items()
-            if _comparable(name, value) != _comparable(name, getattr(machine, name) or "")
+            if _comparable(name, getattr(wanted, name)) != _comparable(name, getattr(machine, name))
         ]
 
 
-def _comparable(name: str, value: str) -> str:
-    return value.strip().lower() if name == "hostname" else value.strip()
+def _comparable(name: str, value: str | None) -> str:
+    """A value as MAAS compares it: without blanks around it, and a hostname without regard to case."""
+    stripped = (value or "").strip()
+    return stripped.lower() if name == "hostname" else stripped
