@@ -156,7 +156,6 @@ class _RegionApp:
             user=user,
             method=request.method,
             path=parsed.path,
-            raw_query=parsed.raw_query,
             query=parsed.query,
             form=parsed.form,
             parts=parsed.parts,

@@ -27,7 +27,6 @@ class Call:
     region: RegionState
     user: User
     path: str
-    raw_query: str
     query: Form
     form: Form
     parts: tuple[str, ...]

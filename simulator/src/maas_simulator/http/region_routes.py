@@ -1,9 +1,8 @@
 """Handlers for the region itself: version, settings and events."""
 
 import json
-from collections.abc import Callable, Mapping
-from functools import cache, partial
-from urllib.parse import parse_qsl, urlencode
+from collections.abc import Callable
+from urllib.parse import urlencode
 
 from maas_simulator.http.calls import Answer, Call
 from maas_simulator.http.resources import check_admin
@@ -81,7 +80,7 @@ def events(call: Call) -> Answer:
     )
     oldest = found[-1].id if found else None if after is None else after + 1
     newest = found[0].id if found else None
-    kept = {name: text for name, text in parse_qsl(call.raw_query) if name not in ("after", "before")}
+    kept = _kept_parameters(call.query)
     return Answer(
         {
             "count": len(found),
@@ -92,9 +91,16 @@ def events(call: Call) -> Answer:
     )
 
 
-def _uri(kept: Mapping[str, str], name: str, value: int | None) -> str:
-    """The address of the next events. It has only the last value of each parameter, as MAAS's own."""
-    return f"{API}/events/?{urlencode({**kept, **({} if value is None else {name: str(value)})})}"
+def _kept_parameters(query: Form) -> str:
+    """The parameters of the addresses of other events: only the last value of each, as in MAAS's own."""
+    values = ((name, [text for text in texts if text]) for name, texts in query.items())
+    return urlencode({name: texts[-1] for name, texts in values if texts and name not in ("after", "before")})
+
+
+def _uri(kept: str, name: str, value: int | None) -> str:
+    """The address of the next events."""
+    parameters = [kept] if kept else []
+    return f"{API}/events/?{'&'.join(parameters if value is None else [*parameters, f'{name}={value}'])}"
 
 
 def _event_filter(call: Call) -> Callable[[Event], bool]:
@@ -107,11 +113,14 @@ def _event_filter(call: Call) -> Callable[[Event], bool]:
     if wrong := [text for text in call.query.get("mac_address", ()) if not MAC_ADDRESS.fullmatch(text)]:
         raise Refusal(400, f"Invalid MAC address(es): {', '.join(wrong)}")
     owners = frozenset(call.query.get("owner", ()))
-    chosen, hides = cache(partial(_is_selected, call)), call.region.oddities.hides
+    chosen: dict[str, bool] = {}
+    hides = call.region.oddities.hides
 
     def wanted(event: Event) -> bool:
+        if event.system_id not in chosen:
+            chosen[event.system_id] = _is_selected(call, event.system_id)
         by = not owners or event.username in owners
-        return event.level in levels and by and chosen(event.system_id) and not hides(event)
+        return event.level in levels and by and chosen[event.system_id] and not hides(event)
 
     return wanted
 
