@@ -10,12 +10,10 @@ from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.chain import run_call
 from maas_mcp.errors import MaasUnavailableError
 from maas_mcp.operations.progress import Progress
-from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
 from maas_simulator import Fault, Latency
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 
 for plugin in ("maas_deploy", "maas_inventory"):
     pytest.importorskip(plugin)
@@ -33,7 +31,7 @@ async def call(
     host: Host, name: str, *, setting: float | None = None, token: bool = False, **arguments: Any
 ) -> tuple[CallResult, float]:
     """Call a tool as the server does. Returns the result and the seconds that it took."""
-    tools = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+    tools = own_tools()
     host.host.serve(tools)
     began = anyio.current_time()
     result = await run_call(

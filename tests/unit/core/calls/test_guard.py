@@ -14,12 +14,10 @@ from maas_mcp.calls.principal import LOCAL, Scope
 from maas_mcp.errors import InsufficientScopeError, MaasMcpError, NotAnsweredError, RefusedByPolicyError
 from maas_mcp.operations.declaring.questions import NOBODY, Asker, ClientRequest, Question
 from maas_mcp.operations.progress import discard_progress
-from maas_mcp.plugins.registry import load_registry
 from maas_mcp.policy.configuration import Mode, Policy, Protection
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 
 for plugin in ("maas_deploy", "maas_inventory"):
     pytest.importorskip(plugin)
@@ -30,7 +28,7 @@ pytestmark = pytest.mark.anyio
 async def call(
     host: Host, name: str, *, scopes: frozenset[Scope] = frozenset(Scope), user: Asker = NOBODY, **arguments: Any
 ) -> CallResult:
-    tools = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+    tools = own_tools()
     host.host.serve(tools)
     connection = host.host.connections.connect(replace(LOCAL, scopes=scopes))
     return await run_call(

@@ -14,15 +14,13 @@ from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.usage import UsageStore
 from maas_mcp.errors import OperationRefusedError, RefusedByPolicyError
 from maas_mcp.operations.progress import discard_progress
-from maas_mcp.plugins.registry import load_registry
 from maas_mcp.policy.configuration import Mode, Policy
 from maas_mcp.policy.freezing import Freeze
 from maas_mcp.policy.limits import Counted, Exceeded, Limit
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
 from maas_simulator import Status
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 
 for plugin in ("maas_deploy", "maas_inventory"):
     pytest.importorskip(plugin)
@@ -45,7 +43,7 @@ async def call(host: Host, name: str, *, within: float = math.inf, **arguments: 
 
 
 def use(host: Host, **policy: Any) -> None:
-    host.host.serve(served_tools(load_registry(allow=OWN_PLUGINS, strict=True)))
+    host.host.serve(own_tools())
     policy = {"modes": DESTROY_ALLOWED, **policy}
     host.host.policy.use(host.host.settings.model_copy(update={"policy": Policy(**policy)}))
 

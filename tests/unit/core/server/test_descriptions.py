@@ -27,12 +27,13 @@ from maas_mcp.server.instructions import VERBS, instructions_for
 from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings
+from tests.own_plugins import own_tools
 
 for plugin in ("maas_commission", "maas_deploy", "maas_inventory"):
     pytest.importorskip(plugin)
 
 ROOT: Final = Path(__file__).parents[4]
-SERVED: Final = served_tools(load_registry(allow=("commission", "deploy", "inventory"), strict=True))
+SERVED: Final = own_tools()
 TOOLS: Final = {tool.name: mcp_tool(tool) for tool in SERVED.values()}
 MAAS_TERMS: Final[Mapping[str, frozenset[str]]] = {
     "architectures": frozenset({"amd64", "amd64/generic", "amd64/ga-24.04"}),
