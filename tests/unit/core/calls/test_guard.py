@@ -127,7 +127,7 @@ class ChangesItsMind:
 
     async def ask(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, BaseModel]:
         self._change()
-        return {key: ErasingConsent(typed="node01") for key in requests}
+        return {key: ErasingConsent(typed="node07") for key in requests}
 
     async def log(self, text: str, level: str) -> None: ...
 
@@ -135,18 +135,16 @@ class ChangesItsMind:
 @pytest.mark.parametrize("change", ["nothing", "owner", "mode", "protection"])
 async def test_a_confirmation_is_about_the_machines_and_the_policy_of_the_question(change: str) -> None:
     region = MaasRegion()
-    node = region.machine("node01")
+    node = region.machine("node07")
     async with region.host() as host:
-        await call(host, "maas_deploy_machine", system_id=node.system_id)
-        sent = len(changes(region))
 
         def act() -> None:
             if change == "owner":
-                region.machine("node01").owner = "bob"
+                region.machine("node07").owner = "bob"
             elif change == "mode":
                 use(host, "unattended")
             elif change == "protection":
-                use(host, protect=Protection(hostnames=("node01",)))
+                use(host, protect=Protection(hostnames=("node07",)))
 
         use(host)
         answering = call(host, "maas_release_machine", user=ChangesItsMind(act), system_id=node.system_id, erase=True)
@@ -156,4 +154,4 @@ async def test_a_confirmation_is_about_the_machines_and_the_policy_of_the_questi
             with pytest.raises((NotAnsweredError, RefusedByPolicyError)):
                 await answering
 
-    assert len(changes(region)) - sent == (change == "nothing")
+    assert len(changes(region)) == (change == "nothing")

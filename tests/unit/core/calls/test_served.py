@@ -89,6 +89,7 @@ async def test_an_operation_of_a_tool_that_is_not_served_can_be_followed() -> No
             "maas_deploy_machine",
             SiteSelection("standard", read_only=False),
             system_id=region.machine("node01").system_id,
+            ephemeral_deploy=True,
             wait_seconds=0,
         )
         read_only = SiteSelection("read-only", read_only=True)
