@@ -8,11 +8,9 @@ from typing import Final
 from urllib.parse import parse_qs, quote
 
 import anyio
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from maas_simulator.http import account_routes
 from maas_simulator.http.broken_responses import Dropped, apply_fault, replacement
@@ -40,9 +38,9 @@ LONGEST_LINE: Final = 8192
 """The longest request line and header in bytes that the proxy in front of MAAS accepts."""
 
 
-def create_app(region: RegionState) -> Starlette:
-    """Create the ASGI application of a region, for any server or in-process transport."""
-    return Starlette(routes=[Route("/{path:path}", endpoint=_RegionApp(region))])
+def create_app(region: RegionState) -> ASGIApp:
+    """Create the ASGI application of a region, for any server or in-process transport without lifespan events."""
+    return _RegionApp(region)
 
 
 @dataclass
@@ -247,7 +245,7 @@ async def _parse_request(request: Request) -> _ParsedRequest:
     if request.method == "POST" and op is None and "op" in form:
         op = form["op"][-1] or None
         form = data = {name: values for name, values in form.items() if name != "op"}
-    signed = Signed(request.method, str(request.url), parameters)
+    signed = Signed(request.method, lambda: str(request.url), parameters)
     return _ParsedRequest(request, path, endpoint, parts, op, path_op, raw_query, query, form, data, signed, broken)
 
 
