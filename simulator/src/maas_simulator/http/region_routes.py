@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
 from urllib.parse import urlencode
 
-from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.calls import Answer, Call, route
 from maas_simulator.http.resources import check_admin
 from maas_simulator.model.config import READERS
 from maas_simulator.model.events import LEVELS, Event
@@ -14,31 +16,18 @@ from maas_simulator.model.interfaces import mac_addresses
 from maas_simulator.model.networks import API
 from maas_simulator.model.refusals import PLAIN, Refusal, invalid
 
-CAPABILITIES = [
-    "networks-management",
-    "static-ipaddresses",
-    "ipv6-deployment-ubuntu",
-    "devices-management",
-    "storage-deployment-ubuntu",
-    "network-deployment-ubuntu",
-    "bridging-interface-ubuntu",
-    "bridging-automatic-ubuntu",
-    "authenticate-api",
-]
-VERSION = Answer(
-    {"capabilities": CAPABILITIES, "version": "3.7.3", "subversion": ""},
+CAPABILITIES: Final = (
+    "networks-management static-ipaddresses ipv6-deployment-ubuntu devices-management storage-deployment-ubuntu "
+    "network-deployment-ubuntu bridging-interface-ubuntu bridging-automatic-ubuntu authenticate-api"
+)
+VERSION: Final = Answer(
+    {"capabilities": CAPABILITIES.split(), "version": "3.7.3", "subversion": ""},
     headers={"Vary": "Authorization"},
     indented=False,
 )
 """The version response, which is the same for all users."""
 
 MOST_EVENTS, USUAL_EVENTS = 1000, 100
-
-
-def version(call: Call) -> Answer:
-    """The version and its capabilities."""
-    del call
-    return VERSION
 
 
 def get_config(call: Call) -> Answer:
@@ -80,7 +69,9 @@ def events(call: Call) -> Answer:
     )
     oldest = found[-1].id if found else None if after is None else after + 1
     newest = found[0].id if found else None
-    kept = _kept_parameters(call.query)
+    values = {name: [text for text in texts if text] for name, texts in call.query.items()}
+    # Only the last value of each parameter, as in MAAS's own addresses.
+    kept = urlencode({name: texts[-1] for name, texts in values.items() if texts and name not in ("after", "before")})
     return Answer(
         {
             "count": len(found),
@@ -91,16 +82,9 @@ def events(call: Call) -> Answer:
     )
 
 
-def _kept_parameters(query: Form) -> str:
-    """The parameters of the addresses of other events: only the last value of each, as in MAAS's own."""
-    values = ((name, [text for text in texts if text]) for name, texts in query.items())
-    return urlencode({name: texts[-1] for name, texts in values if texts and name not in ("after", "before")})
-
-
 def _uri(kept: str, name: str, value: int | None) -> str:
-    """The address of the next events."""
-    parameters = [kept] if kept else []
-    return f"{API}/events/?{'&'.join(parameters if value is None else [*parameters, f'{name}={value}'])}"
+    """The address of other events, with the kept parameters of the query."""
+    return f"{API}/events/?{'&'.join(filter(None, (kept, '' if value is None else f'{name}={value}')))}"
 
 
 def _event_filter(call: Call) -> Callable[[Event], bool]:
@@ -145,3 +129,10 @@ def _is_selected(call: Call, system_id: str) -> bool:
     if "mac_address" in call.query and set(own).isdisjoint(call.query["mac_address"]):
         return False
     return all(value in call.query[name] for name, value in fields.items() if name in call.query)
+
+
+ENDPOINTS: Final = (
+    replace(route("Version", "version/", GET=lambda _call: VERSION), is_open=True),
+    route("Maas", "maas/", GET_get_config=get_config, POST_set_config=set_config),
+    route("Events", "events/", GET_query=events),
+)

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache
 from heapq import heappop, heappush
 from urllib.parse import quote, unquote
 
@@ -62,10 +62,25 @@ class User:
         """The user's first API key."""
         return self.own_token.api_key
 
-    @cached_property
+    @property
     def own_token(self) -> Token:
         """The API key that every user has from the start."""
-        return Token(USUAL_CONSUMER, *(_derive(f"{self.username} {name}", length) for name, length in _PARTS))
+        return Token(USUAL_CONSUMER, self.consumer, self.token, self.secret)
+
+    @property
+    def consumer(self) -> str:
+        """The consumer key; its secret is empty."""
+        return self._part("consumer", 18)
+
+    @property
+    def token(self) -> str:
+        """The token's key."""
+        return self._part("token", 18)
+
+    @property
+    def secret(self) -> str:
+        """The token's secret. It protects nothing real."""
+        return self._part("secret", 32)
 
     def accepts(self, password: str) -> bool:
         """Whether this is the user's password. It protects nothing real."""
@@ -80,6 +95,10 @@ class User:
             "is_local": True,
             "resource_uri": f"/MAAS/api/2.0/users/{quote(self.username)}/",
         }
+
+    @cache  # noqa: B019 - a user is small, and each request needs it
+    def _part(self, name: str, length: int) -> str:
+        return _derive(f"{self.username} {name}", length)
 
 
 NOBODY = User("")

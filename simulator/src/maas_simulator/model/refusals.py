@@ -81,11 +81,6 @@ def forbidden(message: str = "") -> Refusal:
     return Refusal(403, message)
 
 
-def for_superusers() -> Refusal:
-    """Build the 403 for a method that is for superusers whatever the object."""
-    return forbidden("This method is reserved for admin users.")
-
-
 def not_found(kind: str) -> Refusal:
     """Build a 404 for an object. For unknown paths see ``no_such_endpoint``."""
     return Refusal(404, f"No {kind} matches the given query.", PLAIN)
