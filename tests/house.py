@@ -26,7 +26,7 @@ from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.policy.configuration import Policy, Protection
 from maas_mcp.testing import MaasRegion
-from maas_mcp.testing.host import connector, settings_for
+from maas_mcp.testing.host import POLL_INTERVAL, connector, settings_for
 from maas_simulator import SimulatedRegion
 
 TIMING = Timing()
@@ -47,7 +47,7 @@ def engine_of(
     publish: Publish = discard_change,
 ) -> tuple[Engine, BatchEngine]:
     """Create the engines of a new process."""
-    watcher, requests = Watcher(maas), StartRequests(tasks, now=now, timing=TIMING)
+    watcher, requests = Watcher(maas, interval=POLL_INTERVAL), StartRequests(tasks, now=now, timing=TIMING)
     tasks.start_soon(watcher.run)
     engine = Engine(maas, watcher, requests, polling=polling, publish=publish, now=now)
     return engine, BatchEngine(engine, maas, requests, tasks, now=now)

@@ -10,10 +10,8 @@ from mcp_strict_check import rules
 
 from maas_mcp.api import Tool, ToolContext
 from maas_mcp.calls.arguments import ClientFeatures
-from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 from tests.unit.core.server.declared import Forms, Result
 
 
@@ -26,7 +24,7 @@ class Foreign(Tool[Forms, Result]):
         return Result(system_id="4y3h7n", note=None)
 
 
-TOOLS = {**served_tools(load_registry(allow=OWN_PLUGINS, strict=True)), "maas_foreign": Foreign()}
+TOOLS = {**own_tools(), "maas_foreign": Foreign()}
 
 
 @pytest.fixture(params=[True, False], ids=["2024-11-05", "newer"])

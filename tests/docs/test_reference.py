@@ -26,8 +26,6 @@ from maas_mcp.operations.watching.cadence import SILENCE_DIVISOR, Cadence
 from maas_mcp.operations.watching.event_feed import MAX_BY_ID
 from maas_mcp.plugins.discovery import find
 from maas_mcp.plugins.polling_choice import POLLING_GROUP
-from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
 from maas_simulator.cli import main as simulator_main
 from maas_simulator.control import COMMANDS
@@ -40,7 +38,7 @@ from maas_simulator.worlds.world import (
     World,
 )
 from tests.docs.snippets import ROOT, pages
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 from tests.runbooks import runbooks
 
 pytest.importorskip("sphinx", reason="the documentation needs requirements-dev.txt")
@@ -134,7 +132,7 @@ def test_every_command_and_option_is_documented(objects: dict[str, set[str]]) ->
 
 
 def test_every_tool_is_documented(objects: dict[str, set[str]], built: Path) -> None:
-    tools = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+    tools = own_tools()
     assert objects["std:mcptool"] == set(tools)
     readme = (ROOT / "README.md").read_text()
     for name, tool in tools.items():

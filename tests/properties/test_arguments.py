@@ -7,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maas_mcp.calls.arguments import parse_arguments
-from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 
-SERVED: Final = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+SERVED: Final = own_tools()
 
 
 @pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)

@@ -14,7 +14,8 @@ from maas_mcp.redaction import is_secret_name
 from maas_mcp.testing import MaasRegion
 from maas_simulator.model.faults import RequestRecord
 from maas_simulator.model.statuses import Status
-from tests.unit.core.calls.planned_calls import Caller, caller, changes, own_tools, system_id
+from tests.own_plugins import own_tools
+from tests.unit.core.calls.planned_calls import Caller, caller, changes, system_id
 
 
 def nothing(_region: MaasRegion) -> None:

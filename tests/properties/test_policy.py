@@ -19,17 +19,16 @@ from maas_mcp.calls.chain import run_call
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.operations.declaring.questions import ClientRequest, Question
 from maas_mcp.operations.progress import discard_progress
-from maas_mcp.plugins.registry import AnyTool, load_registry
+from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.policy.configuration import MODES, Mode, Policy, Protection
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
 from maas_simulator import Status
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 
 pytestmark = pytest.mark.anyio
 
-TOOLS: Final = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+TOOLS: Final = own_tools()
 CHANGING: Final = sorted(name for name, tool in TOOLS.items() if not tool.read_only)
 ON_MACHINES: Final = [name for name in CHANGING if name != "maas_import_images"]
 MACHINE: Final = "a machine"

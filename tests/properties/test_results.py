@@ -11,12 +11,10 @@ from jsonschema import ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 
-from maas_mcp.plugins.registry import load_registry
 from maas_mcp.plugins.schemas import output_schema, result_schema
-from maas_mcp.server.loaded_tools import served_tools
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 
-SERVED: Final = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+SERVED: Final = own_tools()
 
 
 @cache

@@ -7,13 +7,11 @@ import pytest
 
 from maas_mcp.calls.arguments import parse_arguments
 from maas_mcp.maas.statuses import MachineStatus
-from maas_mcp.plugins.registry import load_registry
 from maas_mcp.plugins.skills import Skill
-from maas_mcp.server.loaded_tools import served_tools
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 from tests.runbooks import PLACEHOLDER, RUNBOOKS, VALUES, calls_of, runbooks
 
-SERVED: Final = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+SERVED: Final = own_tools()
 
 each_runbook = pytest.mark.parametrize("skill", runbooks().values(), ids=runbooks())
 

@@ -39,6 +39,9 @@ UNCONFIRMED: Final = Policy(modes={STANDARD: Mode(destroy="allow")})
 """The policy of calls without answers: a plugin's test needs no plan to destroy something."""
 CONFIRMED: Final = Policy()
 """The policy of calls with answers: the user is asked before something is destroyed."""
+POLL_INTERVAL: Final = 4.0
+"""Seconds between polls. Each stage of a deployment is longer, so its progress is the same as with the default, which
+takes twice the requests."""
 
 
 def settings_for(region: SimulatedRegion, username: str) -> Settings:
@@ -49,6 +52,7 @@ def settings_for(region: SimulatedRegion, username: str) -> Settings:
         secret=(SecretStr(SECRET),),
         policy=UNCONFIRMED,
         audit="off",
+        poll_interval=POLL_INTERVAL,
         answer_within=0.0,  # the tests' clock may pass hours during a call
     )
 

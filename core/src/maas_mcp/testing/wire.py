@@ -18,11 +18,10 @@ class InProcessWire(httpx.AsyncBaseTransport):
             httpx.ReadTimeout: The response takes longer.
             httpx.ReadError: The application closed the connection.
         """
-        try:
-            with anyio.fail_after(request.extensions["timeout"]["read"]):
+        failure: httpx.TransportError | None = None
+        with anyio.move_on_after(request.extensions["timeout"]["read"]):
+            try:
                 return await self._asgi.handle_async_request(request)
-        except TimeoutError:
-            failure: httpx.TransportError = httpx.ReadTimeout("no response in time", request=request)
-        except ConnectionResetError as error:
-            failure = httpx.ReadError(str(error), request=request)
-        raise failure
+            except ConnectionResetError as error:
+                failure = httpx.ReadError(str(error), request=request)
+        raise failure or httpx.ReadTimeout("no response in time", request=request)

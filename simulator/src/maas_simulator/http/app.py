@@ -8,11 +8,9 @@ from typing import Final
 from urllib.parse import parse_qs, quote
 
 import anyio
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from maas_simulator.http import account_routes
 from maas_simulator.http.broken_responses import Cut, apply_fault, replacement
@@ -39,9 +37,9 @@ LONGEST_LINE: Final = 8192
 """The longest request line and header in bytes that the proxy in front of MAAS accepts."""
 
 
-def create_app(region: RegionState) -> Starlette:
-    """Create the ASGI application of a region, for any server or in-process transport."""
-    return Starlette(routes=[Route("/{path:path}", endpoint=_RegionApp(region))])
+def create_app(region: RegionState) -> ASGIApp:
+    """Create the ASGI application of a region, for any server or in-process transport without lifespan events."""
+    return _RegionApp(region)
 
 
 @dataclass
@@ -233,7 +231,9 @@ async def _parse_request(region: RegionState, request: Request) -> _ParsedReques
         op = form["op"][-1] or None
         form = data = {name: values for name, values in form.items() if name != "op"}
     call = Call(region, NOBODY, method, path, raw_query, query, form, parts, data)
-    return _ParsedRequest(request, call, endpoint, op, path_op, Signed(method, str(request.url), parameters), broken)
+    return _ParsedRequest(
+        request, call, endpoint, op, path_op, Signed(method, lambda: str(request.url), parameters), broken
+    )
 
 
 def _takes_json(method: str, endpoint: Endpoint | None, op: str | None) -> bool:

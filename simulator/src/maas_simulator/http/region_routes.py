@@ -1,11 +1,10 @@
 """Handlers for the region itself: version, settings and events."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
 from typing import Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from maas_simulator.http.calls import Answer, Call, route
 from maas_simulator.http.resources import check_admin
@@ -70,7 +69,9 @@ def events(call: Call) -> Answer:
     )
     oldest = found[-1].id if found else None if after is None else after + 1
     newest = found[0].id if found else None
-    kept = {name: text for name, text in parse_qsl(call.raw_query) if name not in ("after", "before")}
+    values = {name: [text for text in texts if text] for name, texts in call.query.items()}
+    # Only the last value of each parameter, as in MAAS's own addresses.
+    kept = urlencode({name: texts[-1] for name, texts in values.items() if texts and name not in ("after", "before")})
     return Answer(
         {
             "count": len(found),
@@ -81,9 +82,9 @@ def events(call: Call) -> Answer:
     )
 
 
-def _uri(kept: Mapping[str, str], name: str, value: int | None) -> str:
-    """The address of the next events. It has only the last value of each parameter, as MAAS's own."""
-    return f"{API}/events/?{urlencode({**kept, **({} if value is None else {name: str(value)})})}"
+def _uri(kept: str, name: str, value: int | None) -> str:
+    """The address of other events, with the kept parameters of the query."""
+    return f"{API}/events/?{'&'.join(filter(None, (kept, '' if value is None else f'{name}={value}')))}"
 
 
 def _event_filter(call: Call) -> Callable[[Event], bool]:
@@ -96,11 +97,14 @@ def _event_filter(call: Call) -> Callable[[Event], bool]:
     if wrong := [text for text in call.query.get("mac_address", ()) if not MAC_ADDRESS.fullmatch(text)]:
         raise Refusal(400, f"Invalid MAC address(es): {', '.join(wrong)}")
     owners = frozenset(call.query.get("owner", ()))
-    chosen, hides = cache(partial(_is_selected, call)), call.region.oddities.hides
+    chosen: dict[str, bool] = {}
+    hides = call.region.oddities.hides
 
     def wanted(event: Event) -> bool:
+        if event.system_id not in chosen:
+            chosen[event.system_id] = _is_selected(call, event.system_id)
         by = not owners or event.username in owners
-        return event.level in levels and by and chosen(event.system_id) and not hides(event)
+        return event.level in levels and by and chosen[event.system_id] and not hides(event)
 
     return wanted
 

@@ -20,7 +20,8 @@ class Signed:
     """The signed parts of a request; ``parameters`` are those of the query, and of a form that was posted."""
 
     method: str = "GET"
-    url: str = ""
+    url: Callable[[], str] = str
+    """Returns the URL, which few signatures cover."""
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -195,7 +196,7 @@ def _base_string(request: Signed, given: Mapping[str, str]) -> str:
     """Return the signature base string (RFC 5849, section 3.4.1) of a request with all its parameters."""
     signed = [(name, value) for name, value in given.items() if name != "oauth_signature"]
     normalized = normalize_parameters(signed)  # type: ignore[arg-type] # its stubs want a dict, RFC 5849 a list
-    return str(signature_base_string(request.method, base_string_uri(request.url), normalized))  # type: ignore[arg-type] # any method may be signed
+    return str(signature_base_string(request.method, base_string_uri(request.url()), normalized))  # type: ignore[arg-type] # any method may be signed
 
 
 def _hmac_sha1(text: str, secret: str) -> str:

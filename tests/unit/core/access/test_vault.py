@@ -1,10 +1,8 @@
-"""The vault: encrypted, bound to the principal's name, and safe to use from several processes."""
+"""The vault: encrypted, and bound to the principal's name."""
 
 import base64
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -185,27 +183,6 @@ def test_the_list_has_every_entry_by_issuer_and_name(vault: Vault) -> None:
 
     assert [str(each.owner) for each in listed] == ["alice", "bob", "alice of https://sso.example.com"]
     assert [each.username for each in listed] == ["alice-in-maas", "bob-in-maas", "alice"]
-
-
-def test_processes_that_store_keys_at_the_same_time_lose_none(folder: Path, key: bytes) -> None:
-    program = (
-        "import sys; from pathlib import Path; from maas_mcp.access.vault import Vault;"
-        "from maas_mcp.access.callers import KeyOwner; from maas_mcp.maas.address import ApiKey;"
-        "v = Vault(Path(sys.argv[1]), [bytes.fromhex(sys.argv[2])]); who = sys.argv[3];"
-        f"[v.store(KeyOwner(f'{{who}}-{{i}}'), ApiKey('a', 'b', f'{{who}}{{i}}'), region='{REGION}', username=who)"
-        " or v.store(KeyOwner('shared'), ApiKey('a', 'b', who), region='r', username=who) for i in range(20)]"
-    )
-    arguments = [sys.executable, "-c", program, str(folder), key.hex()]
-    running = [subprocess.Popen([*arguments, who]) for who in ("one", "two", "three")]
-    assert [process.wait(60) for process in running] == [0, 0, 0]
-
-    vault = Vault(folder, [key])
-
-    assert len(vault.entries()) == 61
-    shared = vault.key_of(KeyOwner("shared"), "r")
-    assert shared is not None
-    assert shared.secret in {"one", "two", "three"}
-    assert vault.key_of(KeyOwner("two-7"), REGION) == ApiKey("a", "b", "two7")
 
 
 class TestSettings:

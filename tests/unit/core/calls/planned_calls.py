@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,20 +13,12 @@ from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.plan import Plan
 from maas_mcp.calls.principal import LOCAL, Principal
 from maas_mcp.operations.progress import discard_progress
-from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.policy.configuration import Policy
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.answers import Answers
 from maas_mcp.testing.host import Host
 from maas_simulator.model.faults import RequestRecord
-from tests.own_plugins import OWN_PLUGINS
-
-
-@cache
-def own_tools() -> dict[str, AnyTool]:
-    """The project's own tools, by name."""
-    return served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+from tests.own_plugins import own_tools
 
 
 @dataclass

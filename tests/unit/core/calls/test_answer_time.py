@@ -10,12 +10,10 @@ from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.chain import run_call
 from maas_mcp.errors import MaasUnavailableError
 from maas_mcp.operations.progress import Progress
-from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
 from maas_simulator import Fault, Latency
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 
 for plugin in ("maas_deploy", "maas_inventory"):
     pytest.importorskip(plugin)
@@ -33,7 +31,7 @@ async def call(
     host: Host, name: str, *, setting: float | None = None, token: bool = False, **arguments: Any
 ) -> tuple[CallResult, float]:
     """Call a tool as the server does. Returns the result and the seconds that it took."""
-    tools = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+    tools = own_tools()
     host.host.serve(tools)
     began = anyio.current_time()
     result = await run_call(
@@ -63,7 +61,8 @@ async def test_a_call_without_a_progress_token_answers_before_its_client_gives_u
 async def test_a_call_with_a_progress_token_answers_at_the_end() -> None:
     region = MaasRegion()
     async with region.host() as host:
-        result, took = await call(host, "maas_deploy_machine", token=True, system_id=region.machine("node01").system_id)
+        system_id = region.machine("node01").system_id
+        result, took = await call(host, "maas_deploy_machine", token=True, system_id=system_id, ephemeral_deploy=True)
 
     assert state(result) == "succeeded"
     assert took > PROMPT
@@ -84,9 +83,11 @@ async def test_the_setting_limits_every_call(setting: float, *, token: bool) -> 
 async def test_zero_sets_no_limit() -> None:
     region = MaasRegion()
     async with region.host() as host:
-        result, _took = await call(host, "maas_deploy_machine", setting=0, system_id=region.machine("node01").system_id)
+        system_id = region.machine("node01").system_id
+        result, took = await call(host, "maas_deploy_machine", setting=0, system_id=system_id, ephemeral_deploy=True)
 
     assert state(result) == "succeeded"
+    assert took > PROMPT
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(10, 10), (3600, DEFAULT_LIMIT)])

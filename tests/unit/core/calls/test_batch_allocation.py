@@ -15,11 +15,9 @@ from maas_mcp.maas.limits import CHANGE_TIMEOUT
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress
 from maas_mcp.operations.timing import Timing
-from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import connector, settings_for
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 
 deploy_machines = pytest.importorskip("maas_deploy.deploy_machines")
 pytest.importorskip("maas_inventory")
@@ -45,7 +43,7 @@ def region() -> MaasRegion:
 @pytest.fixture
 async def host(region: MaasRegion) -> AsyncIterator[Host]:
     async with region.host() as host:
-        host.host.serve(served_tools(load_registry(allow=OWN_PLUGINS, strict=True)))
+        host.host.serve(own_tools())
         yield host.host
 
 
@@ -130,7 +128,7 @@ async def test_a_stopping_server_has_the_time_of_a_running_call_to_release_the_m
 async def test_the_end_of_the_server_releases_the_machines(region: MaasRegion) -> None:
     ready = with_status(region, "Ready")
     async with region.host() as opened:
-        opened.host.serve(served_tools(load_registry(allow=OWN_PLUGINS, strict=True)))
+        opened.host.serve(own_tools())
         await call(opened.host, "maas_deploy_machines", count=READY)
         assert with_status(region, "Ready") < ready
 
@@ -140,7 +138,7 @@ async def test_the_end_of_the_server_releases_the_machines(region: MaasRegion) -
 async def test_the_tenant_is_kept_open_until_the_machines_are_started(region: MaasRegion) -> None:
     region.hold(op="allocate", before=IDLE_LIMIT)
     async with region.host():  # its clock
-        tools = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+        tools = own_tools()
         settings = settings_for(region, "admin")
         async with open_host(settings, tools, connect=connector(region)) as host:
             answered = await call(host, "maas_deploy_machines", count=2)

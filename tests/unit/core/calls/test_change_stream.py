@@ -91,7 +91,7 @@ async def test_an_operation_that_two_calls_follow_is_reported_once() -> None:
     notes = Notes()
     with MaasRegion() as region:
         async with observed(region, Observer("notes", notes.show)) as host:
-            await deploy(host, region, wait_seconds=0)
+            await deploy(host, region, ephemeral_deploy=True, wait_seconds=0)
             async with host.tenant() as tenant:
                 (request,) = tenant.requests._all
                 await anyio.sleep(5)
@@ -122,7 +122,7 @@ async def test_a_failing_observer_is_dropped_with_a_log_line_and_the_others_cont
     notes = Notes()
     with MaasRegion() as region, caplog.at_level(logging.WARNING):
         async with observed(region, Observer("the bad one", fail), Observer("notes", notes.show)) as host:
-            await deploy(host, region)
+            await deploy(host, region, ephemeral_deploy=True)
             assert (await notes.until_ended())[-1].state == "succeeded"
 
     assert len(calls) == 1

@@ -14,15 +14,13 @@ from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.usage import UsageStore
 from maas_mcp.errors import OperationRefusedError, RefusedByPolicyError
 from maas_mcp.operations.progress import discard_progress
-from maas_mcp.plugins.registry import load_registry
 from maas_mcp.policy.configuration import Mode, Policy
 from maas_mcp.policy.freezing import Freeze
 from maas_mcp.policy.limits import Counted, Exceeded, Limit
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
 from maas_simulator import Status
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 
 for plugin in ("maas_deploy", "maas_inventory"):
     pytest.importorskip(plugin)
@@ -45,7 +43,7 @@ async def call(host: Host, name: str, *, within: float = math.inf, **arguments: 
 
 
 def use(host: Host, **policy: Any) -> None:
-    host.host.serve(served_tools(load_registry(allow=OWN_PLUGINS, strict=True)))
+    host.host.serve(own_tools())
     policy = {"modes": DESTROY_ALLOWED, **policy}
     host.host.policy.use(host.host.settings.model_copy(update={"policy": Policy(**policy)}))
 
@@ -76,7 +74,7 @@ async def test_the_same_machine_counts_once_an_hour() -> None:
     first, second = ids(region, "node01", "node02")
     async with region.host() as host:
         use(host, limits={"deploy": Limit(per_hour=1)})
-        await call(host, "maas_deploy_machine", system_id=first)
+        await call(host, "maas_deploy_machine", system_id=first, ephemeral_deploy=True)
         await call(host, "maas_release_machine", system_id=first)
         await call(host, "maas_deploy_machine", system_id=first, wait_seconds=0)
         sent = posts(region)
@@ -91,9 +89,9 @@ async def test_after_an_hour_other_machines_may_be_changed() -> None:
     first, second = ids(region, "node01", "node02")
     async with region.host() as host:
         use(host, limits={"deploy": Limit(per_hour=1)})
-        await call(host, "maas_deploy_machine", system_id=first)
+        await call(host, "maas_deploy_machine", system_id=first, ephemeral_deploy=True)
         await anyio.sleep(3700)
-        await call(host, "maas_deploy_machine", system_id=second)
+        await call(host, "maas_deploy_machine", system_id=second, ephemeral_deploy=True)
 
     assert region.machine("node02").status_name == "Deployed"
 
@@ -132,7 +130,7 @@ async def test_of_concurrent_calls_only_as_many_run_as_the_limit_allows() -> Non
 
         async def deploy(system_id: str) -> None:
             try:
-                await call(host, "maas_deploy_machine", system_id=system_id)
+                await call(host, "maas_deploy_machine", system_id=system_id, ephemeral_deploy=True)
             except RefusedByPolicyError as error:
                 refused.append(error.rule)
 
@@ -168,7 +166,7 @@ async def test_what_a_killed_server_left_counted_is_not_busy_for_ever(tmp_path: 
         with pytest.raises(RefusedByPolicyError):
             await call(host, "maas_deploy_machine", system_id=ids(region, "node01")[0])
         await anyio.sleep(3700)
-        await call(host, "maas_deploy_machine", system_id=ids(region, "node01")[0])
+        await call(host, "maas_deploy_machine", system_id=ids(region, "node01")[0], ephemeral_deploy=True)
 
     assert region.machine("node01").status_name == "Deployed"
 
@@ -178,7 +176,7 @@ async def test_a_call_that_sent_nothing_does_not_count() -> None:
     first, second = ids(region, "node01", "node02")
     async with region.host() as host:
         use(host, limits={"release": Limit(per_hour=1)})
-        await call(host, "maas_deploy_machine", system_id=second)
+        await call(host, "maas_deploy_machine", system_id=second, ephemeral_deploy=True)
         region.machine("node01").status = Status.NEW
         with pytest.raises(OperationRefusedError):
             await call(host, "maas_release_machine", system_id=first, erase=True)
@@ -230,6 +228,7 @@ async def test_nothing_is_changed_during_a_freeze() -> None:
     assert posts(region) == 0
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # a virtual clock has nothing to do while threads wait
 async def test_processes_with_one_file_count_together(tmp_path: Path) -> None:
     limits = {"deploy": Limit(per_hour=3)}
     counted: list[Counted | Exceeded] = []

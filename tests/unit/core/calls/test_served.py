@@ -11,12 +11,11 @@ from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.served import Serving
 from maas_mcp.errors import RefusedByPolicyError
 from maas_mcp.operations.progress import discard_progress
-from maas_mcp.plugins.registry import AnyTool, load_registry
+from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.policy.selection import RequestSelection, SiteSelection
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 
 pytest.importorskip("maas_deploy")
 
@@ -43,7 +42,7 @@ class LockByAnother(Tool[Which, Locked]):
 
 
 TOOLS: dict[str, AnyTool] = {
-    **served_tools(load_registry(allow=OWN_PLUGINS, strict=True)),
+    **own_tools(),
     "acme_lock": LockByAnother(),
 }
 
@@ -90,6 +89,7 @@ async def test_an_operation_of_a_tool_that_is_not_served_can_be_followed() -> No
             "maas_deploy_machine",
             SiteSelection("standard", read_only=False),
             system_id=region.machine("node01").system_id,
+            ephemeral_deploy=True,
             wait_seconds=0,
         )
         read_only = SiteSelection("read-only", read_only=True)

@@ -379,11 +379,11 @@ async def test_the_error_for_a_missing_response_names_the_reason(
     def fail(_: httpx.Request) -> httpx.Response:
         raise error from cause
 
-    region = RegionAccess("https://maas.example.com/MAAS/api/2.0/", KEY)
+    region = RegionAccess("http://maas.example.com:5240/MAAS/api/2.0/", KEY)
     transport = HttpTransport(region, wire=httpx.MockTransport(fail))
     with pytest.raises(MaasUnavailableError, match=reported) as caught:
         await transport.request("POST", "machines/", query=[("op", "allocate")], form=[])
-    assert "maas.example.com:443" in caught.value.message
+    assert "maas.example.com:5240" in caught.value.message
     assert (caught.value.sent, caught.value.retryable) == (sent, True)
     assert caught.value.__context__ is None
 
@@ -395,7 +395,7 @@ async def test_reads_may_take_a_minute_and_posts_as_long_as_maas_own_proxy_allow
         timeouts.append(request.extensions["timeout"])
         return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
 
-    transport = HttpTransport(RegionAccess("https://maas/MAAS/api/2.0/", KEY), wire=httpx.MockTransport(answer))
+    transport = HttpTransport(RegionAccess("http://maas/MAAS/api/2.0/", KEY), wire=httpx.MockTransport(answer))
     await transport.request("GET", "machines/")
     await transport.request("POST", "machines/", form=[])
     assert [(limits["connect"], limits["read"], limits["pool"]) for limits in timeouts] == [
@@ -419,7 +419,7 @@ async def test_a_compressed_response_is_read() -> None:
         headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
         return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
 
-    transport = HttpTransport(RegionAccess("https://maas/MAAS/api/2.0/", KEY), wire=httpx.MockTransport(answer))
+    transport = HttpTransport(RegionAccess("http://maas/MAAS/api/2.0/", KEY), wire=httpx.MockTransport(answer))
     assert await transport.request("GET", "maas/") == "vm"
 
 

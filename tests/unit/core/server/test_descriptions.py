@@ -3,6 +3,8 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,13 +29,13 @@ from maas_mcp.server.instructions import VERBS, instructions_for
 from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 
 for plugin in ("maas_commission", "maas_configure", "maas_deploy", "maas_inventory"):
     pytest.importorskip(plugin)
 
 ROOT: Final = Path(__file__).parents[4]
-SERVED: Final = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+SERVED: Final = own_tools()
 TOOLS: Final = {tool.name: mcp_tool(tool) for tool in SERVED.values()}
 MAAS_TERMS: Final[Mapping[str, frozenset[str]]] = {
     "architectures": frozenset({"amd64", "amd64/generic", "amd64/ga-24.04"}),
@@ -87,15 +89,26 @@ def values() -> set[str]:
     return {*TOOLS, *fields, *listed, *statuses}
 
 
-def reported(path: Path) -> Iterator[tuple[str, int]]:
-    """The strings of a module that are not docstrings, each with its line."""
-    tree = ast.parse(path.read_text())
-    documented = {
-        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented:
-            yield node.value, node.lineno
+@dataclass(frozen=True)
+class Written:
+    """A string in a module."""
+
+    text: str
+    line: int
+    documents: bool
+    """Whether it is a docstring."""
+
+
+@cache
+def written(path: Path) -> list[Written]:
+    """The strings of a module."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    documented = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    return [
+        Written(node.value, node.lineno, id(node) in documented)
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
 
 
 def sources() -> list[Path]:
@@ -139,12 +152,11 @@ def test_the_core_names_no_tool_of_a_plugin() -> None:
     of_plugins = set(SERVED) - HOST_TOOLS
     core = ROOT / "core/src/maas_mcp"
     named = {
-        f"{name} in {path.relative_to(ROOT)}:{node.lineno}"
+        f"{name} in {path.relative_to(ROOT)}:{string.line}"
         for path in core.rglob("*.py")
         if path.parent != core / "cli"  # its examples and its demo call tools of the project's own plugins
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        for name in _NAMED.findall(node.value)
+        for string in written(path)
+        for name in _NAMED.findall(string.text)
         if name in of_plugins
     }
     assert named == set()
@@ -160,10 +172,11 @@ def test_every_step_that_the_host_suggests_is_a_call_of_one_of_our_tools() -> No
 
 def test_every_tool_in_a_hint_or_message_exists() -> None:
     named = {
-        f"{name} in {path.relative_to(ROOT)}:{line}"
+        f"{name} in {path.relative_to(ROOT)}:{string.line}"
         for path in sources()
-        for text, line in reported(path)
-        for name in _NAMED.findall(text)
+        for string in written(path)
+        if not string.documents
+        for name in _NAMED.findall(string.text)
         if name not in TOOLS and name not in NO_TOOLS and not PACKAGES.fullmatch(name)
     }
     assert named == set()

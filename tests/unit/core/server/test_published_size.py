@@ -6,15 +6,13 @@ from typing import Any, Final
 import pytest
 from mcp_types import ListToolsResult
 
-from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 
 for plugin in ("maas_commission", "maas_configure", "maas_deploy", "maas_inventory"):
     pytest.importorskip(plugin)
 
-SERVED: Final = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+SERVED: Final = own_tools()
 SENT_LIMIT: Final = 53_500
 """Bytes of the result of ``tools/list``."""
 READ_LIMIT: Final = 31_500

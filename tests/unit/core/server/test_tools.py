@@ -23,14 +23,12 @@ from maas_mcp.errors import (
 from maas_mcp.next_step import NextStep
 from maas_mcp.operations.declaring.tool import Tool
 from maas_mcp.operations.running.results import structured
-from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import ERROR_META, RESULT_LIMIT, ensure_sendable, failure, mcp_tool, success
-from tests.own_plugins import OWN_PLUGINS
+from tests.own_plugins import own_tools
 from tests.schema_subset import outside
 from tests.unit.core.server.declared import Aliased, Count, Result, Sort
 
-SERVED = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+SERVED = own_tools()
 
 
 @pytest.mark.parametrize("name", SERVED)
