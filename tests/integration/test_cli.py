@@ -644,7 +644,7 @@ print(*sorted(sys.modules), sep="\\n", file=sys.stderr)
     unwanted = {
         "rich",
         "httpx",
-        "oauthlib",
+        "requests_oauthlib",
         "maas_simulator",
         "maas_mcp.maas.exchange",
         "maas_mcp.cli.client",

@@ -3,7 +3,8 @@
 from collections.abc import Generator
 
 import httpx
-from oauthlib.oauth1 import SIGNATURE_PLAINTEXT, Client
+from oauthlib.oauth1 import SIGNATURE_PLAINTEXT
+from requests_oauthlib import OAuth1
 
 from maas_mcp.maas.address import ApiKey
 
@@ -17,7 +18,7 @@ class MaasAuth(httpx.Auth):
     """
 
     def __init__(self, key: ApiKey) -> None:
-        self._oauth = Client(
+        self._oauth = OAuth1(
             client_key=key.consumer,
             client_secret="",
             resource_owner_key=key.token,
@@ -28,6 +29,6 @@ class MaasAuth(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Add the ``Authorization`` header."""
-        _, headers, _ = self._oauth.sign("https://maas/")
+        _, headers, _ = self._oauth.client.sign("https://maas/")
         request.headers["Authorization"] = headers["Authorization"]
         yield request
