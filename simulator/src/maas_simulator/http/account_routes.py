@@ -5,22 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.calls import Answer, Call, keyed, route
 from maas_simulator.http.resources import DELETED, Resource, by_id, check_admin, check_anybody, no_change, record_json
 from maas_simulator.model.auth import USUAL_CONSUMER, Token, User
 from maas_simulator.model.fields import Cleaning, Field, RecordForm, text
-from maas_simulator.model.forms import Form, last, mandatory
+from maas_simulator.model.forms import last, mandatory
 from maas_simulator.model.records import Record, Table
-from maas_simulator.model.refusals import (
-    HTML,
-    PLAIN,
-    Refusal,
-    database_conflict,
-    invalid,
-    not_found,
-    not_simulated,
-)
-from maas_simulator.state import RegionState
+from maas_simulator.model.refusals import HTML, PLAIN, Refusal, database_conflict, invalid, not_found, not_simulated
 
 LOGIN: Final = "/MAAS/accounts/authenticate/"
 """The path where people log in, outside the API."""
@@ -34,26 +25,20 @@ SYSTEM_USERS: Final = {
 _SSH_KEY: Final = re.compile(r"(ssh-(rsa|dss|ed25519)|ecdsa-sha2-nistp\d+|sk-\S+) [A-Za-z0-9+/]{16,}={0,3}( .*)?")
 
 
-def authenticate(region: RegionState, method: str, form: Form) -> Answer:
+def authenticate(call: Call) -> Answer:
     """Return the first API key of a user."""
-    if method != "POST":
+    if call.method != "POST":
         raise Refusal(405, "", HTML, {"Allow": "POST"}).without_vary()
-    user = region.users.get(last(form, "username"))
-    if user is None or not user.accepts(last(form, "password")):
+    user = call.region.users.get(last(call.form, "username"))
+    if user is None or not user.accepts(last(call.form, "password")):
         raise Refusal(403, "", HTML).without_vary()
-    shown = _shown(replace(region.authenticator.tokens_of(user)[0], name=last(form, "consumer") or USUAL_CONSUMER))
-    return Answer(shown, content_type="application/json", headers={}, indented=False)
-
-
-def whoami(call: Call) -> Answer:
-    """The user who sends the request."""
-    return Answer(call.user.as_json())
+    token, name = call.region.authenticator.tokens_of(user)[0], last(call.form, "consumer") or USUAL_CONSUMER
+    return Answer(_shown(replace(token, name=name)), content_type="application/json", headers={}, indented=False)
 
 
 def users(call: Call) -> Answer:
     """All users by name, including MAAS's own."""
-    every = _everybody(call)
-    return Answer([every[name].as_json() for name in sorted(every)])
+    return Answer([each.as_json() for _, each in sorted(_everybody(call).items())])
 
 
 def user(call: Call) -> Answer:
@@ -71,8 +56,8 @@ def create_user(call: Call) -> Answer:
     every = _everybody(call)
     if username in every or any(email == other.as_json()["email"] for other in every.values()):
         raise database_conflict()
-    call.region.users[username] = User(username, is_superuser == "1", password, email)
-    return Answer(call.region.users[username].as_json())
+    made = call.region.users[username] = User(username, is_superuser == "1", password, email)
+    return Answer(made.as_json())
 
 
 def delete_user(call: Call) -> Answer:
@@ -85,30 +70,21 @@ def delete_user(call: Call) -> Answer:
         raise not_simulated("deleting one of MAAS's own users")
     if name not in region.users:
         return DELETED
+    machines = [machine for machine in region.machines.values() if machine.owner == name]
+    devices, ranges = region.tables["Device"].where(owner=name), region.tables["IPRange"].where(user=name)
     heir = last(call.query, "transfer_resources_to")
-    if heir:
-        _transfer(region, name, _find(call, heir).username)
-    owned = {
-        "IP range(s)": len(region.tables["IPRange"].where(user=name)),
-        "node(s)": sum(machine.owner == name for machine in region.machines.values())
-        + len(region.tables["Device"].where(owner=name)),
-    }
-    if any(owned.values()):
+    to = _find(call, heir).username if heir else name
+    if to == name and (machines or devices or ranges):
+        owned = {"IP range(s)": len(ranges), "node(s)": len(machines) + len(devices)}
         listed = ", ".join(f"{count} {kind}" for kind, count in owned.items() if count)
         raise Refusal(400, f"User {name} cannot be deleted: {listed} are still allocated")
+    for machine in machines:
+        machine.owner = to
+    for record, field in (*((each, "owner") for each in devices), *((each, "user") for each in ranges)):
+        record[field] = to
     del region.users[name]
     region.authenticator.tokens.pop(name, None)
     return DELETED
-
-
-def _transfer(region: RegionState, name: str, heir: str) -> None:
-    for machine in region.machines.values():
-        if machine.owner == name:
-            machine.owner = heir
-    for device in region.tables["Device"].where(owner=name):
-        device["owner"] = heir
-    for each in region.tables["IPRange"].where(user=name):
-        each["user"] = heir
 
 
 def _everybody(call: Call) -> dict[str, User]:
@@ -136,37 +112,31 @@ def create_token(call: Call) -> Answer:
 
 def delete_token(call: Call) -> Answer:
     """Delete one of the user's API keys."""
-    _change_token(call, "token_key", None)
+    _replace_token(call, "token_key")
     return DELETED
 
 
 def rename_token(call: Call) -> Answer:
     """Rename one of the user's API keys."""
     mandatory(call.form, "token")
-    _change_token(call, "token", mandatory(call.form, "name"))
+    _replace_token(call, "token", mandatory(call.form, "name"))
     return Answer(text="Accepted", status=202, content_type=PLAIN)
 
 
-def _change_token(call: Call, parameter: str, name: str | None) -> None:
+def _replace_token(call: Call, parameter: str, *names: str) -> None:
     """Rename the API key, or delete it. The parameter is its token, or all three parts."""
     key = mandatory(call.form, parameter).split(":")
     tokens = call.region.authenticator.tokens_of(call.user)
     found = next((token for token in tokens if token.key in (key[0], *key[1:2])), None)
     if found is None:
         raise not_found("Token")
-    changed = [replace(token, name=name or token.name) if token is found else token for token in tokens]
-    call.region.authenticator.tokens[call.user.username] = [
-        token for token in changed if name is not None or token.key != found.key
-    ]
+    new = [replace(found, name=name or found.name) for name in names]
+    kept = [each for token in tokens for each in (new if token is found else [token])]
+    call.region.authenticator.tokens[call.user.username] = kept
 
 
 def _shown(token: Token) -> dict[str, str]:
-    return {
-        "consumer_key": token.consumer,
-        "name": token.name,
-        "token_key": token.key,
-        "token_secret": token.secret,
-    }
+    return {"consumer_key": token.consumer, "name": token.name, "token_key": token.key, "token_secret": token.secret}
 
 
 def import_ssh_keys(call: Call) -> Answer:
@@ -182,19 +152,19 @@ def import_ssh_keys(call: Call) -> Answer:
 def _keys(kind: str, path: str, wrong: str, is_valid: Callable[[str], object], more: Record) -> Resource:
     """The keys of a kind. Users see and change only their own."""
 
+    def is_own(call: Call, key: Record) -> bool:
+        return bool(key["user"] == call.user.username)
+
     def find_own(call: Call, table: Table, name: str) -> Record | None:
         found = by_id(call, table, name)
-        return found if found is not None and found["user"] == call.user.username else None
+        return found if found is not None and is_own(call, found) else None
 
     def check(cleaning: Cleaning) -> None:
         if cleaning.values["key"] and not is_valid(cleaning.values["key"]):
             cleaning.add_error("key", wrong)
 
-    def keep_owner(call: Call, key: Record) -> None:
-        key |= {"user": call.user.username, **more}
-        table = call.region.tables[kind]
-        if len(table.where(user=key["user"], key=key["key"])) > 1:
-            del table[key["id"]]
+    def check_new(call: Call, values: Record, _old: Record | None) -> None:
+        if call.region.tables[kind].where(user=values["user"], key=values["key"]):
             raise invalid("key", "This key has already been added for this user.")
 
     return Resource(
@@ -202,15 +172,16 @@ def _keys(kind: str, path: str, wrong: str, is_valid: Callable[[str], object], m
         f"account/prefs/{path}/",
         f"account/prefs/{path}/{{id}}/",
         record_json(f"account/prefs/{path}", "user"),
-        form=RecordForm("", (Field("key", text(), required=True),), check),
+        form=RecordForm("", Field("key", text(), required=True), check=check),
+        from_call=lambda call: {"user": call.user.username, **more},
+        before_store=check_new,
         find=find_own,
-        shown=lambda call, key: bool(key["user"] == call.user.username),
+        shown=is_own,
         may_create=check_anybody,
         may_change=no_change,
-        after_create=keep_owner,
-        has_update=False,
+        methods="GET POST DELETE",
         created=201,
-        more_many={("POST", "import"): import_ssh_keys} if more else {},
+        more_many=keyed(POST_import=import_ssh_keys) if more else {},
     )
 
 
@@ -219,4 +190,16 @@ SSH_KEYS: Final = _keys(
 )
 SSL_KEYS: Final = _keys(
     "SSLKey", "sslkeys", "Invalid SSL key.", lambda key: key.startswith("-----BEGIN CERTIFICATE-----"), {}
+)
+ENDPOINTS: Final = (
+    route("Users", "users/", GET=users, GET_whoami=lambda call: Answer(call.user.as_json()), POST=create_user),
+    route("User", "users/{username}/", GET=user, DELETE=delete_user),
+    route(
+        "Account",
+        "account/",
+        GET_list_authorisation_tokens=list_tokens,
+        POST_create_authorisation_token=create_token,
+        POST_delete_authorisation_token=delete_token,
+        POST_update_token_name=rename_token,
+    ),
 )

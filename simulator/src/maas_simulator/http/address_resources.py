@@ -1,78 +1,63 @@
-"""The resources of the API that are about addresses: ranges, reserved ones, static routes."""
+"""The resources of the API that are about addresses: ranges, reserved ones, static routes, and those of a subnet."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network, ip_address, ip_network
+from operator import attrgetter
 from typing import Final
 
-from maas_simulator.http.calls import Answer, Call
-from maas_simulator.http.network_views import subnet_json
-from maas_simulator.http.resources import DELETED, Resource, by_id, check_admin, check_superuser
+from maas_simulator.http.calls import Answer, Call, route
+from maas_simulator.http.network_views import subnet_of
+from maas_simulator.http.resources import DELETED, Resource, by_id, check_admin, check_superuser, record_json
+from maas_simulator.model import fields
 from maas_simulator.model.events import timestamp
-from maas_simulator.model.fields import (
-    WHOLE_FORM,
-    Cleaning,
-    Field,
-    RecordForm,
-    address,
-    choice,
-    mac_address,
-    reference,
-    specified,
-    text,
-    whole,
-)
-from maas_simulator.model.forms import Form, last
+from maas_simulator.model.fields import WHOLE_FORM, Cleaning, Field, RecordForm
+from maas_simulator.model.forms import Form, is_yes, last
+from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import PLAIN, Refusal, invalid, not_found, not_simulated
 from maas_simulator.model.scripts import JSON
 from maas_simulator.operations.addresses import (
     USER_RESERVED,
+    Range,
+    Use,
     best_subnet,
     check_unused,
+    ends_of,
     free_ranges,
+    host_ends,
     next_free,
     range_of,
     ranges_in_use,
+    uses,
 )
 from maas_simulator.state import RegionState
 
-ALLOC_TYPE_NAMES: Final = {USER_RESERVED: "User reserved"}
-
-
-_RANGE_COLUMNS: Final = (
-    "comment, created, dhcpsnippet, end_ip, id, start_ip, subnet, subnet_id, type, updated, user, user_id"
-)
+_COLUMNS: Final = "comment, created, dhcpsnippet, end_ip, id, start_ip, subnet, subnet_id, type, updated, user, user_id"
+_LARGEST_SHARE: Final = 4
+"""MAAS suggests at most this part of a subnet as its dynamic range."""
 
 
 def _range_by_id(call: Call, table: Table, name: str) -> Record | None:
     """Find a range by id. MAAS looks for any other text in a column that does not exist, and fails."""
     if not name.isdecimal():
-        raise Refusal(500, f"Cannot resolve keyword 'name' into field. Choices are: {_RANGE_COLUMNS}")
+        raise Refusal(500, f"Cannot resolve keyword 'name' into field. Choices are: {_COLUMNS}")
     return by_id(call, table, name)
-
-
-def _subnet_of(region: RegionState, record: Record, field: str = "subnet") -> JSON:
-    return subnet_json(region, region.tables["Subnet"][record[field]])
 
 
 def _with_subnet(call: Call, name: str) -> Form:
     """The parameters of a request, with the subnet that contains an address if none is given."""
-    ip = last(call.form, name)
     try:
-        found = None if last(call.form, "subnet") else best_subnet(call.region, ip)
+        found = None if last(call.form, "subnet") else best_subnet(call.region, last(call.form, name))
     except ValueError:
         found = None
     return call.form if found is None else {**call.form, "subnet": [str(found["id"])]}
 
 
-def _range_json(region: RegionState, record: Record) -> JSON:
+def _owner(region: RegionState, record: Record) -> JSON | None:
     user = region.users.get(record["user"] or "")
-    return {
-        **record,
-        "subnet": _subnet_of(region, record),
-        "user": user and user.as_json(),
-        "resource_uri": f"{API}/ipranges/{record['id']}/",
-    }
+    return None if user is None else user.as_json()
 
 
 def _check_range_owner(call: Call, record: Record) -> None:
@@ -89,59 +74,54 @@ def _check_may_create_range(call: Call) -> None:
 
 
 def _check_range(cleaning: Cleaning) -> None:
-    values = cleaning.values
     if cleaning.errors:
         return
+    values = cleaning.values
     network = ip_network(cleaning.tables["Subnet"][values["subnet"]]["cidr"])
     first, final = ip_address(values["start_ip"]), ip_address(values["end_ip"])
     if first.version != final.version:
-        words = "Start IP address and end IP address must be in the same address family."
-        cleaning.add_error(WHOLE_FORM, words)
-        return
-    if int(final) < int(first):
+        cleaning.add_error(WHOLE_FORM, "Start IP address and end IP address must be in the same address family.")
+    elif int(final) < int(first):
         cleaning.add_error("end_ip", "End IP address must not be less than Start IP address.")
-        return
-    for name, label, ip in (("start_ip", "Start", first), ("end_ip", "End", final)):
-        if ip not in network:
-            cleaning.add_error(name, f"{label} IP address must be within subnet.")
-    if first == network.network_address:
-        cleaning.add_error("start_ip", "Reserved network address cannot be included in IP range.")
-    if isinstance(network, IPv4Network) and final == network.broadcast_address:
-        cleaning.add_error("end_ip", "Broadcast address cannot be included in IP range.")
+    else:
+        for name, label, ip in (("start_ip", "Start", first), ("end_ip", "End", final)):
+            if ip not in network:
+                cleaning.add_error(name, f"{label} IP address must be within subnet.")
+        if first == network.network_address:
+            cleaning.add_error("start_ip", "Reserved network address cannot be included in IP range.")
+        if isinstance(network, IPv4Network) and final == network.broadcast_address:
+            cleaning.add_error("end_ip", "Broadcast address cannot be included in IP range.")
 
 
 def _check_free(call: Call, values: Record, old: Record | None) -> None:
     """A reserved range may contain assigned addresses, a new dynamic one may not."""
     region, kind = call.region, values["type"]
     subnet = region.tables["Subnet"][values["subnet"]]
-    first, final = int(ip_address(values["start_ip"])), int(ip_address(values["end_ip"]))
-    others = [each for each in region.tables["IPRange"].where(subnet=subnet["id"]) if each is not old]
-    taken = [(int(ip_address(each["start_ip"])), int(ip_address(each["end_ip"]))) for each in others]
+    first, final = ends_of(values)
+    taken = [ends_of(each) for each in region.tables["IPRange"].where(subnet=subnet["id"]) if each is not old]
     if kind == "dynamic" and old is None:
         taken += [(each.first, each.last) for each in ranges_in_use(region, subnet)]
     if any(start <= final and first <= end for start, end in taken):
         if not free_ranges(subnet, ranges_in_use(region, subnet)):
             raise invalid(WHOLE_FORM, f"There is no room for any {kind} ranges on this subnet.")
-        what = "IP address or range" if kind == "dynamic" else "range"
-        raise invalid(WHOLE_FORM, f"Requested {kind} range conflicts with an existing {what}.")
+        other = "IP address or range" if kind == "dynamic" else "range"
+        raise invalid(WHOLE_FORM, f"Requested {kind} range conflicts with an existing {other}.")
 
 
 RANGES: Final = Resource(
     "IPRange",
     "ipranges/",
     "ipranges/{id}/",
-    _range_json,
+    record_json("ipranges", subnet=subnet_of(), user=_owner),
     find=_range_by_id,
     form=RecordForm(
         "IP range",
-        (
-            Field("subnet", reference("Subnet"), required=True),
-            Field("type", choice("dynamic", "reserved"), required=True),
-            Field("start_ip", address, required=True),
-            Field("end_ip", address, required=True),
-            Field("comment", text(255)),
-        ),
-        _check_range,
+        Field("subnet", fields.reference("Subnet"), required=True),
+        Field("type", fields.choice("dynamic", "reserved"), required=True),
+        Field("start_ip", fields.address, required=True),
+        Field("end_ip", fields.address, required=True),
+        Field("comment", fields.text(255)),
+        check=_check_range,
     ),
     given=lambda call: _with_subnet(call, "start_ip"),
     from_call=lambda call: {"user": call.user.username},
@@ -151,24 +131,18 @@ RANGES: Final = Resource(
 )
 
 
-def _route_json(region: RegionState, route: Record) -> JSON:
-    ends = {name: _subnet_of(region, route, name) for name in ("source", "destination")}
-    return {**route, **ends, "resource_uri": f"{API}/static-routes/{route['id']}/"}
-
-
 def _check_route(cleaning: Cleaning) -> None:
     values, tables = cleaning.values, cleaning.tables
     if cleaning.errors:
         return
     source, destination = (ip_network(tables["Subnet"][values[name]]["cidr"]) for name in ("source", "destination"))
-    ends = {name: values[name] for name in ("source", "destination", "gateway_ip")}
     outside = ip_address(values["gateway_ip"]) not in source
     wrong = {
         "source and destination cannot be the same subnet.": values["source"] == values["destination"],
         "source and destination must be the same IP version.": source.version != destination.version,
         "gateway_ip must be with in the source subnet.": outside,
-        "Static route with this Source, Destination and Gateway ip already exists.": any(
-            route is not cleaning.old for route in tables["StaticRoute"].where(**ends)
+        "Static route with this Source, Destination and Gateway ip already exists.": cleaning.is_taken(
+            tables["StaticRoute"], **{name: values[name] for name in ("source", "destination", "gateway_ip")}
         ),
     }
     if outside:
@@ -181,22 +155,16 @@ ROUTES: Final = Resource(
     "StaticRoute",
     "static-routes/",
     "static-routes/{id}/",
-    _route_json,
+    record_json("static-routes", source=subnet_of("source"), destination=subnet_of("destination")),
     form=RecordForm(
         "Static route",
-        (
-            Field("source", specified("Subnet"), required=True, default=None),
-            Field("destination", specified("Subnet"), required=True, default=None),
-            Field("gateway_ip", address, required=True, default=None),
-            Field("metric", whole(0), default=0),
-        ),
-        _check_route,
+        Field("source", fields.specified("Subnet"), required=True, default=None),
+        Field("destination", fields.specified("Subnet"), required=True, default=None),
+        Field("gateway_ip", fields.address, required=True, default=None),
+        Field("metric", fields.whole(0), default=0),
+        check=_check_route,
     ),
 )
-
-
-def _reserved_json(region: RegionState, record: Record) -> JSON:
-    return {**record, "subnet": _subnet_of(region, record), "resource_uri": f"{API}/reservedips/{record['id']}/"}
 
 
 def _check_reserved(cleaning: Cleaning) -> None:
@@ -213,8 +181,7 @@ def _check_reserved(cleaning: Cleaning) -> None:
         cleaning.add_error("ip", "The network address cannot be a reserved IP.")
     elif isinstance(network, IPv4Network) and ip == network.broadcast_address:
         cleaning.add_error("ip", "The broadcast address cannot be a reserved IP.")
-    same = tables["ReservedIP"].where(mac_address=values["mac_address"], subnet=values["subnet"])
-    if any(row is not cleaning.old for row in same):
+    if cleaning.is_taken(tables["ReservedIP"], mac_address=values["mac_address"], subnet=values["subnet"]):
         cleaning.add_error(WHOLE_FORM, "Reserved IP with this MAC address and Subnet already exists.")
 
 
@@ -222,41 +189,55 @@ RESERVED: Final = Resource(
     "ReservedIP",
     "reservedips/",
     "reservedips/{id}/",
-    _reserved_json,
+    record_json("reservedips", subnet=subnet_of()),
     form=RecordForm(
         "Reserved IP",
-        (
-            Field("ip", address, required=True, default=None, unique=True, label="IP address"),
-            Field("mac_address", mac_address, required=True, default=None),
-            Field("subnet", reference("Subnet"), default=None),
-            Field("comment", text(255)),
-        ),
-        _check_reserved,
+        Field("ip", fields.address, required=True, default=None, unique=True, label="IP address"),
+        Field("mac_address", fields.mac_address, required=True, default=None),
+        Field("subnet", fields.reference("Subnet"), default=None),
+        Field("comment", fields.text(255)),
+        check=_check_reserved,
     ),
     given=lambda call: _with_subnet(call, "ip"),
     may_change=lambda call, _record: check_admin(call),
 )
 
 
+_RESERVATION: Final = RecordForm(
+    "", Field("subnet", fields.specified("Subnet"), default=None), Field("ip", fields.address, default=None)
+)
+_RELEASE: Final = RecordForm("", Field("ip", fields.address, required=True))
+
+
 def address_json(region: RegionState, record: Record) -> JSON:
     """An address that a user reserved."""
-    user = region.users.get(record["user"])
     return {
         "ip": record["ip"],
-        "alloc_type": record["alloc_type"],
-        "alloc_type_name": ALLOC_TYPE_NAMES[record["alloc_type"]],
+        "alloc_type": USER_RESERVED,
+        "alloc_type_name": "User reserved",
         "created": timestamp(record["created"]),
-        "subnet": record["subnet"] and _subnet_of(region, record),
-        "owner": user and user.as_json(),
+        "subnet": subnet_of()(region, record),
+        "owner": _owner(region, record),
         "interface_set": [],
         "resource_uri": f"{API}/ipaddresses/",
     }
 
 
+def add_address(call: Call, ip: str, subnet: Record | None, dnsresource: int | None = None) -> Record:
+    """Store an address that the user of a request reserves, maybe for a DNS name."""
+    return call.region.tables["StaticIPAddress"].add(
+        ip=ip,
+        user=call.user.username,
+        subnet=subnet and subnet["id"],
+        created=call.region.now(),
+        dnsresource=dnsresource,
+    )
+
+
 def list_reserved(call: Call) -> Answer:
     """The addresses that the user has reserved."""
     owner = last(call.query, "owner") or call.user.username
-    if last(call.query, "all").lower() in ("1", "true", "yes", "on"):
+    if is_yes(call.query, "all"):
         if not call.user.is_superuser:
             raise Refusal(403, "Listing all IP addresses requires admin privileges.", PLAIN)
         raise not_simulated("listing the addresses of all machines; subnets/ID/?op=ip_addresses lists them")
@@ -269,53 +250,118 @@ def list_reserved(call: Call) -> Answer:
 
 def reserve_ip(call: Call) -> Answer:
     """Reserve an address for the user: a given one, or the next free one of a subnet."""
+    region = call.region
     if last(call.form, "mac") or last(call.form, "hostname"):
         raise not_simulated("reserving an address for a device or a host name")
-    form = RecordForm("", (Field("subnet", specified("Subnet"), default=None), Field("ip", address, default=None)))
     given = {**call.form, "ip": [last(call.form, "ip_address") or last(call.form, "ip")]}
-    values = form.clean(call.region.tables, given, Table(""))
-    subnet = call.region.tables["Subnet"].get(values["subnet"]) or (
-        best_subnet(call.region, values["ip"]) if values["ip"] else None
-    )
+    values = _RESERVATION.clean(region.tables, given, None)
+    subnet, ip = region.tables["Subnet"].get(values["subnet"]), values["ip"]
+    if subnet is None and ip:
+        subnet = best_subnet(region, ip)
     if subnet is None:
         words = "No subnet is given, and none has the IP address (MAAS rejects this; the wording is the simulator's)."
         raise Refusal(400, words)
-    ip = values["ip"] or next_free(call.region, subnet)
+    ip = ip or next_free(region, subnet)
     if ip_address(ip) not in ip_network(subnet["cidr"]):
         raise Refusal(400, f"{ip} is not within subnet CIDR: {subnet['cidr']}")
-    inside = range_of(call.region, subnet, ip, type="dynamic")
+    inside = range_of(region, subnet, ip, type="dynamic")
     if inside:
-        ends = f"from {inside['start_ip']} to {inside['end_ip']}"
-        raise Refusal(404, f"{ip} is within the dynamic range {ends}")
-    check_unused(call.region, subnet, ip)
-    return Answer(address_json(call.region, add_address(call, ip, subnet)))
-
-
-def add_address(call: Call, ip: str, subnet: Record | None, dnsresource: int | None = None) -> Record:
-    """Store an address that the user of a request reserves, maybe for a DNS name."""
-    return call.region.tables["StaticIPAddress"].add(
-        ip=ip,
-        alloc_type=USER_RESERVED,
-        user=call.user.username,
-        subnet=subnet and subnet["id"],
-        created=call.region.now(),
-        dnsresource=dnsresource,
-    )
+        raise Refusal(404, f"{ip} is within the dynamic range from {inside['start_ip']} to {inside['end_ip']}")
+    check_unused(region, subnet, ip)
+    return Answer(address_json(region, add_address(call, ip, subnet)))
 
 
 def release_ip(call: Call) -> Answer:
     """Give a reserved address back; a superuser may ``force`` that of another user."""
-    form = RecordForm("", (Field("ip", address, required=True),))
-    ip = form.clean(call.region.tables, call.form, Table(""))["ip"]
-    if last(call.form, "force").lower() in ("1", "true", "yes", "on"):
+    tables, owner = call.region.tables, {"user": call.user.username}
+    ip = _RELEASE.clean(tables, call.form, None)["ip"]
+    if is_yes(call.form, "force"):
         check_superuser(call)
-        owners: dict[str, str] = {}
-    else:
-        owners = {"user": call.user.username}
-    table = call.region.tables["StaticIPAddress"]
-    found = table.where(ip=ip, **owners)
-    if not found:
+        owner = {}
+    if not tables["StaticIPAddress"].where(ip=ip, **owner):
         raise not_found("StaticIPAddress")
-    for record in found:
-        del table[record["id"]]
+    tables["StaticIPAddress"].delete_where(ip=ip, **owner)
     return DELETED
+
+
+ADDRESSES: Final = route(
+    "IPAddresses", "ipaddresses/", GET=list_reserved, POST_reserve=reserve_ip, POST_release=release_ip
+)
+
+
+def statistics(call: Call, subnet: Record) -> object:
+    """The number of free addresses in a subnet."""
+    in_use = ranges_in_use(call.region, subnet)
+    free = free_ranges(subnet, in_use)
+    first, last_host = host_ends(subnet)
+    size = last_host - first + 1
+    used = size - sum(each.size for each in free)
+    shown: JSON = {
+        "num_available": size - used,
+        "largest_available": max((each.size for each in free), default=0),
+        "num_unavailable": used,
+        "total_addresses": size,
+        "usage": used / size,
+        "usage_string": f"{used / size:.0%}",
+        "available_string": f"{(size - used) / size:.0%}",
+        "first_address": str(ip_address(first)),
+        "last_address": str(ip_address(last_host)),
+        "ip_version": ip_address(first).version,
+    }
+    if is_yes(call.query, "include_ranges"):
+        unused = [replace(each, purposes=frozenset({"unused"})) for each in free]
+        shown["ranges"] = [_range_json(each) for each in sorted([*in_use, *unused], key=attrgetter("first"))]
+    if is_yes(call.query, "include_suggestions"):
+        shown |= _suggestions(call, subnet, free, size)
+    return shown
+
+
+def _use_json(call: Call, use: Use) -> JSON:
+    node, with_summary = use.node, is_yes(call.query, "with_summary", "1")
+    created = timestamp(use.created or call.region.schedule.epoch)
+    shown: JSON = {"ip": use.ip, "alloc_type": use.alloc_type, "created": created, "updated": created}
+    if use.user and is_yes(call.query, "with_username", "1"):
+        shown["user"] = use.user
+    if with_summary and node is not None:
+        shown["node_summary"] = {
+            "system_id": node.system_id,
+            "node_type": 0 if isinstance(node, SimulatedMachine) else 4 if node.is_region else 2,
+            "fqdn": node.fqdn if isinstance(node, SimulatedMachine) else f"{node.hostname}.maas",
+            "hostname": node.hostname,
+            "is_container": False,
+            "via": use.via,
+        }
+    if with_summary and use.dnsresource:
+        name = call.region.tables["DNSResource"][use.dnsresource]
+        domain = call.region.tables["Domain"][name["domain"]]["name"]
+        shown["dns_records"] = [{"id": name["id"], "name": name["name"], "domain": domain}]
+    return shown
+
+
+def _range_json(each: Range) -> JSON:
+    ends = {"start": str(ip_address(each.first)), "end": str(ip_address(each.last)), "num_addresses": each.size}
+    return ends | ({"purpose": sorted(each.purposes)} if each.purposes else {})
+
+
+def _suggestions(call: Call, subnet: Record, free: list[Range], size: int) -> JSON:
+    """Suggest the first or last host address as the gateway, and the end of the largest free range as dynamic."""
+    ends = host_ends(subnet)
+    gateways = [end for end in ends if any(each.first <= end <= each.last for each in free)]
+    gateway = str(ip_address(gateways[0])) if gateways and not subnet["gateway_ip"] else None
+    largest = max(free, key=lambda each: each.size, default=None)
+    dynamic = None
+    if largest and not call.region.tables["IPRange"].where(subnet=subnet["id"], type="dynamic"):
+        length = min(largest.size, max(1, size // _LARGEST_SHARE))
+        dynamic = _range_json(Range(largest.last - length + 1, largest.last))
+    return {"suggested_gateway": gateway, "suggested_dynamic_range": dynamic}
+
+
+SUBNET_READS: Final[Mapping[str, Callable[[Call, Record], object]]] = {
+    "statistics": statistics,
+    "ip_addresses": lambda call, subnet: [_use_json(call, use) for use in uses(call.region, subnet)],
+    "reserved_ip_ranges": lambda call, subnet: [_range_json(each) for each in ranges_in_use(call.region, subnet)],
+    "unreserved_ip_ranges": lambda call, subnet: [
+        _range_json(each) for each in free_ranges(subnet, ranges_in_use(call.region, subnet))
+    ],
+}
+"""The operations on a subnet that show its addresses: which are used, and which are free."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs, quote
@@ -15,15 +15,15 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from maas_simulator.http import account_routes
-from maas_simulator.http.broken_responses import Dropped, apply_fault, replacement
+from maas_simulator.http.broken_responses import Cut, apply_fault, replacement
 from maas_simulator.http.calls import Answer, Call, Endpoint, Handler, as_form, parse_body
 from maas_simulator.http.description import describe
 from maas_simulator.http.endpoints import PREFIX, find
 from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import OUTSIDE_THE_API
-from maas_simulator.model.auth import NOBODY, User
+from maas_simulator.model.auth import NOBODY, Signed, User
 from maas_simulator.model.costs import cost
-from maas_simulator.model.faults import Hold, RequestRecord
+from maas_simulator.model.faults import RequestRecord
 from maas_simulator.model.refusals import (
     BY_USER,
     HTML,
@@ -33,7 +33,6 @@ from maas_simulator.model.refusals import (
     not_simulated,
     unrecognised,
 )
-from maas_simulator.model.signatures import Signed
 from maas_simulator.state import RegionState
 
 LONGEST_LINE: Final = 8192
@@ -50,15 +49,11 @@ class _ParsedRequest:
     """A parsed request. Its endpoint and op may not exist."""
 
     request: Request
-    path: str
+    call: Call
+    """Without the user."""
     endpoint: Endpoint | None
-    parts: tuple[str, ...]
     op: str | None
     path_op: str | None
-    raw_query: str
-    query: dict[str, list[str]]
-    form: dict[str, list[str]]
-    data: object
     signed: Signed
     broken: Refusal | None
     shown: int = 0
@@ -71,33 +66,33 @@ class _RegionApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.region.is_restarting:
-            await Dropped()(scope, receive, send)
+            await Cut()(scope, receive, send)
             return
         request = Request(scope, receive)
         arrived = self.region.schedule.clock()
         try:
-            parsed = await _parse_request(request)
+            parsed = await _parse_request(self.region, request)
         except ClientDisconnect:
             return
-        template = parsed.endpoint.path if parsed.endpoint else None
-        record = RequestRecord(
-            arrived, request.method, parsed.path, parsed.op, parsed.form, parsed.query, template=template
-        )
+        call, template = parsed.call, parsed.endpoint.path if parsed.endpoint else None
+        record = RequestRecord(arrived, call.method, call.path, parsed.op, call.form, call.query, template=template)
         self.region.requests.append(record)
         response = await self._answer(parsed)
-        record.status = None if isinstance(response, Dropped) else response.status_code
+        is_dropped = isinstance(response, Cut) and response.where == "before"
+        record.status = None if is_dropped else response.status_code
         await response(scope, receive, send)
 
     async def _answer(self, parsed: _ParsedRequest) -> Response:
         with self.region.lock:
             now = self.region.schedule.clock()
-            delay, fault = self.region.faults.meet(parsed.request.method, parsed.path, parsed.op, now)
-            hold = next((self.region.holds[name] for name in _hold_names(parsed) if name in self.region.holds), Hold())
+            delay, fault = self.region.faults.meet(parsed.call.method, parsed.call.path, parsed.op, now)
+            hold = next((self.region.holds[name] for name in _hold_names(parsed) if name in self.region.holds), None)
+            before, after = (hold.before, hold.after) if hold else (0.0, 0.0)
         if fault is not None and not fault.carried_out:
             await _wait(delay)
             return apply_fault(fault, replacement(fault, now))
-        response = await self._respond_after(hold.before + delay, parsed)
-        await _wait(hold.after)
+        response = await self._respond_after(before + delay, parsed)
+        await _wait(after)
         if fault is None:
             return response
         return apply_fault(fault, response if fault.status is None else replacement(fault, now))
@@ -132,37 +127,25 @@ class _RegionApp:
 
     def _occupy_worker(self, parsed: _ParsedRequest) -> float:
         """Return how long the request takes, with the wait for a worker."""
-        path, changes = parsed.endpoint.path if parsed.endpoint else "", parsed.request.method != "GET"
+        path, changes = parsed.endpoint.path if parsed.endpoint else "", parsed.call.method != "GET"
         costs = self.region.costs
         seconds = self.region.bmc_seconds + cost(costs, path, changes=changes, shown=parsed.shown)
         return self.region.workers.work(self.region.schedule.clock(), seconds, costs.workers) if seconds else 0.0
 
     def _handle(self, parsed: _ParsedRequest) -> Answer:
-        endpoint, request = parsed.endpoint, parsed.request
-        if len(request.method + request.scope["raw_path"].decode() + parsed.raw_query) + 11 > LONGEST_LINE:
+        endpoint, request, path = parsed.endpoint, parsed.request, parsed.call.path
+        if len(request.method + request.scope["raw_path"].decode() + parsed.call.raw_query) + 11 > LONGEST_LINE:
             raise _proxy_answer(HTTPStatus.REQUEST_URI_TOO_LONG, "Request-URI Too Large")
         if any(len(name) + len(value) + 4 > LONGEST_LINE for name, value in request.scope["headers"]):
             raise _proxy_answer(HTTPStatus.BAD_REQUEST, "Bad Request", reason="Request Header Or Cookie Too Large")
-        if not parsed.path.startswith(PREFIX):
-            return _answer_outside_the_api(parsed, self.region)
-        if (request.method, parsed.path) == ("GET", f"{PREFIX}describe/"):
+        if not path.startswith(PREFIX):
+            return _answer_outside_the_api(parsed.call)
+        if (request.method, path) == ("GET", f"{PREFIX}describe/"):
             return Answer(describe(str(request.base_url).rstrip("/")), content_type="application/json")
         if endpoint is None:
-            raise no_such_endpoint(parsed.path)
+            raise no_such_endpoint(path)
         user = NOBODY if endpoint.is_open else self._user(parsed, endpoint)
-        handler = _handler(parsed, endpoint, user)
-        call = Call(
-            region=self.region,
-            user=user,
-            method=request.method,
-            path=parsed.path,
-            raw_query=parsed.raw_query,
-            query=parsed.query,
-            form=parsed.form,
-            parts=parsed.parts,
-            data=parsed.data,
-        )
-        return handler(call)
+        return _handler(parsed, endpoint, user)(replace(parsed.call, user=user))
 
     def _user(self, parsed: _ParsedRequest, endpoint: Endpoint) -> User:
         """The user of the request. Without credentials, MAAS's error depends on the endpoint."""
@@ -174,11 +157,11 @@ class _RegionApp:
         return user or NOBODY
 
 
-def _answer_outside_the_api(parsed: _ParsedRequest, region: RegionState) -> Answer:
+def _answer_outside_the_api(call: Call) -> Answer:
     """Answer like MAAS's web interface, or like the proxy in front of MAAS."""
-    path = parsed.path
+    path = call.path
     if path == account_routes.LOGIN:
-        return account_routes.authenticate(region, parsed.request.method, parsed.form)
+        return account_routes.authenticate(call)
     for prefix, what in OUTSIDE_THE_API.items():
         if path.startswith(prefix):
             raise not_simulated(what)
@@ -208,7 +191,7 @@ def _proxy_answer(status: int, title: str, headers: Mapping[str, str] | None = N
 
 def _handler(parsed: _ParsedRequest, endpoint: Endpoint, user: User) -> Handler:
     """The handler of the request. MAAS checks in this order, after the credentials."""
-    method = parsed.request.method
+    method, path = parsed.call.method, parsed.call.path
     known = endpoint.anonymous if user is NOBODY and endpoint.anonymous else endpoint.handlers
     methods = sorted({each for each, _ in known})
     if method not in methods:
@@ -219,16 +202,17 @@ def _handler(parsed: _ParsedRequest, endpoint: Endpoint, user: User) -> Handler:
     key = (method, parsed.op)
     in_path = parsed.path_op is not None
     if key not in known or (in_path and (method, parsed.path_op) not in known):
-        refusal = no_such_endpoint(parsed.path) if in_path else unrecognised(method, parsed.op)
+        refusal = no_such_endpoint(path) if in_path else unrecognised(method, parsed.op)
         raise refusal.without_vary() if endpoint.is_open else refusal
-    wanted = parsed.query.get("format", ["json"])[-1]
+    wanted = parsed.call.query.get("format", ["json"])[-1]
     if wanted != "json":
         raise Refusal(400, f"Invalid output format specified '{wanted}'.", PLAIN)
     return endpoint.handlers[key]
 
 
-async def _parse_request(request: Request) -> _ParsedRequest:
-    path = _normalized(str(request.scope["path"]))
+async def _parse_request(region: RegionState, request: Request) -> _ParsedRequest:
+    # MAAS ignores repeated slashes; it does not resolve dot segments.
+    method, path = request.method, re.sub("//+", "/", str(request.scope["path"]))
     raw_query = request.scope["query_string"].decode("latin-1")
     query = parse_qs(raw_query, keep_blank_values=True)
     form: dict[str, list[str]] = {}
@@ -239,22 +223,17 @@ async def _parse_request(request: Request) -> _ParsedRequest:
     op = query.get("op", [""])[-1] or path_op  # MAAS carries out the one in the query.
     try:
         form, data = parse_body(request.headers.get("content-type", ""), body)
-        if data is not form and _takes_json(request.method, endpoint, op):
+        if data is not form and _takes_json(method, endpoint, op):
             form = as_form(data)
     except Refusal as refusal:
         broken = refusal
-    posted = form if request.method == "POST" and data is form else {}
+    posted = form if method == "POST" and data is form else {}
     parameters = {name: values[-1] for name, values in (*posted.items(), *query.items())}
-    if request.method == "POST" and op is None and "op" in form:
+    if method == "POST" and op is None and "op" in form:
         op = form["op"][-1] or None
         form = data = {name: values for name, values in form.items() if name != "op"}
-    signed = Signed(request.method, str(request.url), parameters)
-    return _ParsedRequest(request, path, endpoint, parts, op, path_op, raw_query, query, form, data, signed, broken)
-
-
-def _normalized(path: str) -> str:
-    """Ignore repeated slashes, as MAAS does; it does not resolve dot segments."""
-    return re.sub("//+", "/", path)
+    call = Call(region, NOBODY, method, path, raw_query, query, form, parts, data)
+    return _ParsedRequest(request, call, endpoint, op, path_op, Signed(method, str(request.url), parameters), broken)
 
 
 def _takes_json(method: str, endpoint: Endpoint | None, op: str | None) -> bool:
@@ -264,8 +243,8 @@ def _takes_json(method: str, endpoint: Endpoint | None, op: str | None) -> bool:
 
 def _hold_names(parsed: _ParsedRequest) -> tuple[str, ...]:
     """The names that a hold can match: the op, and ``events`` or ``machines`` for reads."""
-    inside = parsed.path.removeprefix(PREFIX)
-    is_read = parsed.request.method == "GET" and inside.startswith(("events/", "machines/"))
+    inside = parsed.call.path.removeprefix(PREFIX)
+    is_read = parsed.call.method == "GET" and inside.startswith(("events/", "machines/"))
     return (parsed.op or "", inside.partition("/")[0] if is_read else "")
 
 

@@ -1,6 +1,6 @@
 """Responses that a fault changes: replaced, corrupted, cut off or dropped."""
 
-from typing import Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -8,6 +8,7 @@ from starlette.types import Message, Receive, Scope, Send
 from maas_simulator.model.faults import Fault
 from maas_simulator.model.refusals import HTML, JSON_TYPE, TEXT
 
+R = TypeVar("R", bound=Response)
 WIRE = "maas_simulator.wire"
 """The key in the ASGI scope under which the server puts the connection's transport, if there is one."""
 
@@ -25,45 +26,36 @@ class Wire(Protocol):
         """Send bytes."""
 
 
-class Dropped(Response):
-    """A dropped response: a server closes the connection; in process, ``ConnectionResetError`` is raised."""
+class Cut(Response):
+    """A response that ends early. In process, ``ConnectionResetError`` is raised instead."""
+
+    where: Literal["before", "headers", "body"] = "before"
+    """Before it begins, within its headers, or halfway through its body."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Close the connection."""
-        del receive, send
-        wire: Wire | None = scope.get(WIRE)
-        if wire is None:
-            raise ConnectionResetError("a fault of the simulator dropped this connection")
-        wire.abort()
-
-
-class CutInHeaders(Response):
-    """A response that ends within its headers."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the status line and half a header, and close the connection."""
-        del receive, send
-        wire: Wire | None = scope.get(WIRE)
-        if wire is None:
-            raise ConnectionResetError("a fault of the simulator cut this response off within its headers")
-        wire.write(f"HTTP/1.1 {self.status_code} \r\nContent-Type: appl".encode())
-        wire.close()
-
-
-class CutInBody(Response):
-    """A response that ends halfway through its body."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the headers and half of the body, and close the connection."""
+        """Send what is left of the response, and close the connection."""
         del receive
         wire: Wire | None = scope.get(WIRE)
-        start: Message = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        await send(start)
-        body = bytes(self.body)
-        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        if self.where == "body":
+            start: Message = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            body = bytes(self.body)
+            await send(start)
+            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
         if wire is None:
-            raise ConnectionResetError("a fault of the simulator cut this response off within its body")
+            raise ConnectionResetError(f"a fault of the simulator {_CUT[self.where]}")
+        if self.where == "before":
+            wire.abort()
+            return
+        if self.where == "headers":
+            wire.write(f"HTTP/1.1 {self.status_code} \r\nContent-Type: appl".encode())
         wire.close()
+
+
+_CUT: Final = {
+    "before": "dropped this connection",
+    "headers": "cut this response off within its headers",
+    "body": "cut this response off within its body",
+}
 
 
 def replacement(fault: Fault, now: float) -> Response:
@@ -79,24 +71,17 @@ def replacement(fault: Fault, now: float) -> Response:
 def apply_fault(fault: Fault, answer: Response) -> Response:
     """Apply a fault to a response: corrupt it, cut it off or drop it."""
     if fault.spoil is not None:
-        answer = _corrupt(fault.spoil, answer)
-    match fault.drop:
-        case "before" | "after":
-            return Dropped()
-        case "headers":
-            return _copy_as(CutInHeaders, answer)
-        case "body":
-            return _copy_as(CutInBody, answer)
-    return answer
+        body = bytes(answer.body)
+        corrupted = body[: len(body) // 2] if fault.spoil == "truncated" else b"{malformed" + body.replace(b'"', b"'")
+        answer = _copy_as(Response, answer, corrupted)
+    if not fault.drop:
+        return answer
+    cut = _copy_as(Cut, answer, bytes(answer.body))
+    cut.where = fault.drop if fault.drop in ("headers", "body") else "before"
+    return cut
 
 
-def _corrupt(how: str, answer: Response) -> Response:
-    body = bytes(answer.body)
-    corrupted = body[: len(body) // 2] if how == "truncated" else b"{malformed" + body.replace(b'"', b"'")
-    return _copy_as(Response, answer, corrupted)
-
-
-def _copy_as(kind: type[Response], answer: Response, body: bytes | None = None) -> Response:
-    """Send the same response as another class or with another body."""
+def _copy_as(kind: type[R], answer: Response, body: bytes) -> R:
+    """Send the same response as another class and with another body."""
     headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
-    return kind(bytes(answer.body) if body is None else body, answer.status_code, headers)
+    return kind(body, answer.status_code, headers)

@@ -10,13 +10,14 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs
 
+import yaml
 from pydantic_core import to_json
 
 from maas_simulator.model.auth import User
-from maas_simulator.model.forms import Form
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.refusals import BY_USER, JSON_TYPE, PLAIN, Refusal, forbidden, not_found, not_simulated
+from maas_simulator.model.statuses import Status
 from maas_simulator.state import RegionState
 
 
@@ -26,13 +27,13 @@ class Call:
 
     region: RegionState
     user: User
+    method: str
     path: str
     raw_query: str
-    query: Form
-    form: Form
+    query: dict[str, list[str]]
+    form: dict[str, list[str]]
     parts: tuple[str, ...]
-    method: str = "GET"
-    data: object = None
+    data: object
     """The body as MAAS's ``data``: its form, decoded JSON, or None."""
 
     def machine(self, kind: str = "") -> SimulatedMachine:
@@ -58,12 +59,16 @@ PERMISSIONS: Final[Mapping[str, Callable[[Call, SimulatedMachine], bool]]] = {
     "view": Call.sees,
     "lock": Call.sees,
     "edit": lambda call, machine: call.sees(machine) and not machine.locked,
+    "configure": lambda call, machine: (
+        PERMISSIONS["edit"](call, machine) and (machine.status is not Status.READY or call.user.is_superuser)
+    ),
     "admin": lambda call, machine: call.user.is_superuser and not machine.locked,
     "superuser": lambda call, _machine: call.user.is_superuser,
     "owner": lambda call, machine: machine.owner == call.user.username and not machine.locked,
 }
 """The permissions on machines. ``lock`` is for locking and unlocking; ``superuser`` for reads, and for operations that
-check locks themselves; ``owner`` for marking a machine broken."""
+check locks themselves; ``configure`` for storage, which only superusers change while nobody owns the machine; ``owner``
+for marking a machine broken."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,8 @@ class Answer:
 
 
 Handler = Callable[[Call], Answer]
+Handlers = Mapping[tuple[str, str | None], Handler]
+"""Handlers by method and op."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ class Endpoint:
     """The name in the description of the API."""
     path: str
     """The path relative to ``/MAAS/api/2.0/``, with variable parts in braces."""
-    handlers: Mapping[tuple[str, str | None], Handler]
+    handlers: Handlers
     anonymous: Collection[tuple[str, str | None]] = ()
     """The handlers for requests without credentials. If there are none, such requests are a 401."""
     is_open: bool = False
@@ -119,11 +126,6 @@ class Endpoint:
         """The names of the variable parts, in order."""
         return tuple(_VARIABLE.findall(self.path))
 
-    @property
-    def methods(self) -> list[str]:
-        """The HTTP methods that exist, in the order of a 405's ``Allow``, which is arbitrary in MAAS."""
-        return sorted({method for method, _ in self.handlers})
-
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The regular expression for paths of this endpoint, with a group for every variable part."""
@@ -131,6 +133,17 @@ class Endpoint:
 
 
 _VARIABLE = re.compile(r"\{(\w+)\}")
+
+
+def keyed(**handlers: Handler) -> Handlers:
+    """Return handlers by method and op: ``POST_release`` is ``op=release``."""
+    keys = {name: name.partition("_") for name in handlers}
+    return {(method, op or None): handlers[name] for name, (method, _, op) in keys.items()}
+
+
+def route(name: str, path: str, more: Handlers | None = None, /, **handlers: Handler) -> Endpoint:
+    """Make an endpoint of handlers that are named as in ``keyed``, and of more."""
+    return Endpoint(name, path, {**keyed(**handlers), **(more or {})})
 
 
 def parse_body(content_type: str, body: bytes) -> tuple[dict[str, list[str]], object]:
@@ -148,7 +161,7 @@ def parse_body(content_type: str, body: bytes) -> tuple[dict[str, list[str]], ob
         case "application/json":
             return {}, _decode(json.loads, body or b"null")
         case "application/x-yaml":
-            return {}, _decode(_load_yaml, body)
+            return {}, _decode(yaml.safe_load, body)
         case _:
             return {}, None
     return form, form
@@ -166,17 +179,8 @@ def as_form(data: object) -> dict[str, list[str]]:
 def _decode(decode: Callable[[bytes], object], body: bytes) -> object:
     try:
         return decode(body)
-    except ValueError as error:
+    except (ValueError, yaml.YAMLError) as error:
         raise Refusal(400, "Bad Request", PLAIN) from error
-
-
-def _load_yaml(body: bytes) -> object:
-    import yaml  # noqa: PLC0415 - hardly any request is YAML
-
-    try:
-        return yaml.safe_load(body)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
 
 
 def _text(value: object) -> str:

@@ -22,7 +22,11 @@ def describe(base: str) -> dict[str, object]:
 
 def _resources(base: str) -> Iterator[dict[str, object]]:
     for endpoint in ENDPOINTS:
-        actions = [_action(*key, handler) for key, handler in endpoint.handlers.items() if _is_simulated(handler)]
+        actions = [
+            _action(*key, handler)
+            for key, handler in endpoint.handlers.items()
+            if not isinstance(handler, NotSimulated)
+        ]
         if actions:
             handler = {
                 "name": f"{endpoint.name}Handler",
@@ -35,10 +39,12 @@ def _resources(base: str) -> Iterator[dict[str, object]]:
             yield {"name": handler["name"], "anon": handler if endpoint.is_open else None, "auth": handler}
 
 
-def _is_simulated(handler: Handler) -> bool:
-    return not isinstance(handler, NotSimulated)
-
-
 def _action(method: str, op: str | None, handler: Handler) -> dict[str, object]:
     function = handler.rule.act if isinstance(handler, Operation) else handler
-    return {"name": op or _CRUD[method], "method": method, "op": op, "restful": op is None, "doc": function.__doc__}
+    return {
+        "name": op or _CRUD[method],
+        "method": method,
+        "op": op,
+        "restful": op is None,
+        "doc": function.__doc__ or op or method,
+    }

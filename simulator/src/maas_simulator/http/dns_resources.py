@@ -9,12 +9,11 @@ from maas_simulator.http.address_resources import add_address, address_json
 from maas_simulator.http.calls import Answer, Call
 from maas_simulator.http.organisation_resources import rename_in_machines
 from maas_simulator.http.render import domain_json
-from maas_simulator.http.resources import Resource, by_id_or_name, check_admin
+from maas_simulator.http.resources import Resource, by_id_or_name, check_admin, record_json
 from maas_simulator.model.fields import Field, Invalid, RecordForm, boolean, choice, text, whole
-from maas_simulator.model.forms import Form, each, last
-from maas_simulator.model.networks import API
+from maas_simulator.model.forms import Form, each, last, mandatory
 from maas_simulator.model.records import Record, Tables
-from maas_simulator.model.refusals import Refusal, not_found, not_simulated
+from maas_simulator.model.refusals import Refusal, invalid_parameter, not_found, not_simulated
 from maas_simulator.model.scripts import JSON
 from maas_simulator.operations.addresses import best_subnet
 from maas_simulator.state import RegionState
@@ -52,29 +51,22 @@ def _check_domain_deletion(call: Call, domain: Record) -> None:
         raise not_simulated("deleting a domain that has machines")
     if call.region.tables["Device"].where(domain=domain["id"]):
         raise not_simulated("deleting a domain that has devices")
-    for name in call.region.tables["DNSResource"].where(domain=domain["id"]):
-        _delete_name(call, name)
-        del call.region.tables["DNSResource"][name["id"]]
 
 
-def _set_default(call: Call) -> Answer:
-    domain = DOMAINS.get_to_change(call)
+def _set_default(call: Call, domain: Record) -> None:
     for other in call.region.tables["Domain"].values():
         other["is_default"] = other is domain
-    return Answer(domain_json(call.region, domain))
 
 
 def _set_serial(call: Call) -> Answer:
     """Set the serial of the zones' SOA records, which is not shown anywhere."""
     check_admin(call)
-    serial = last(call.form, "serial")
-    if "serial" not in call.form:
-        raise Refusal(400, "No provided serial!")
+    serial = mandatory(call.form, "serial")
     if not serial.isdecimal():
-        raise Refusal(400, "Invalid serial: Please enter an integer value")
+        raise invalid_parameter("serial", "Please enter an integer value")
     if not 1 <= int(serial) <= MOST_SERIAL:
         limit = "1 or greater" if int(serial) < 1 else f"{MOST_SERIAL} or smaller"
-        raise Refusal(400, f"Invalid serial: Please enter a number that is {limit}")
+        raise invalid_parameter("serial", f"Please enter a number that is {limit}")
     return Answer(text="OK", content_type="text/plain; charset=utf-8")
 
 
@@ -85,18 +77,16 @@ DOMAINS: Final = Resource(
     domain_json,
     form=RecordForm(
         "Domain",
-        (
-            Field("name", _domain_name, required=True, unique=True),
-            Field("authoritative", boolean, default=True),
-            Field("ttl", _TTL, default=None),
-        ),
+        Field("name", _domain_name, required=True, unique=True),
+        Field("authoritative", boolean, default=True),
+        Field("ttl", _TTL, default=None),
     ),
     find=by_id_or_name,
-    after_create=lambda _call, domain: domain.update(is_default=False),
+    from_call=lambda _call: {"is_default": False},
     after_update=rename_in_machines("domain"),
     before_delete=_check_domain_deletion,
     more_many={("POST", "set_serial"): _set_serial},
-    more_one={("POST", "set_default"): _set_default},
+    changes={"set_default": _set_default},
 )
 
 
@@ -105,20 +95,19 @@ def _fqdn(region: RegionState, name: Record) -> str:
     return domain if name["name"] == "@" else f"{name['name']}.{domain}"
 
 
-def _addresses_of(tables: Tables, name: Record) -> list[Record]:
-    return tables["StaticIPAddress"].where(dnsresource=name["id"])
+def _fqdn_of_record(region: RegionState, record: Record) -> str:
+    return _fqdn(region, region.tables["DNSResource"][record["dnsresource"]])
 
 
-def _name_json(region: RegionState, name: Record) -> JSON:
-    tables = region.tables
-    return {
-        "id": name["id"],
-        "fqdn": _fqdn(region, name),
-        "address_ttl": name["address_ttl"],
-        "ip_addresses": [address_json(region, address) for address in _addresses_of(tables, name)],
-        "resource_records": [_record_json(region, each) for each in tables["DNSData"].where(dnsresource=name["id"])],
-        "resource_uri": f"{API}/dnsresources/{name['id']}/",
-    }
+_record_json: Final = record_json("dnsresourcerecords", "dnsresource", fqdn=_fqdn_of_record)
+
+
+def _addresses_json(region: RegionState, name: Record) -> list[JSON]:
+    return [address_json(region, address) for address in region.tables["StaticIPAddress"].where(dnsresource=name["id"])]
+
+
+def _records_json(region: RegionState, name: Record) -> list[JSON]:
+    return [_record_json(region, record) for record in region.tables["DNSData"].where(dnsresource=name["id"])]
 
 
 def _with_domain(call: Call) -> Form:
@@ -147,13 +136,9 @@ def _addresses(call: Call) -> list[str]:
     return [part for value in each(call.form, "ip_addresses") for part in value.split()]
 
 
-def _read_id(_tables: Tables, value: str) -> int:
-    return int(value)
-
-
 _NAMED: Final = (
     Field("name", text(191, r"[\w@*.-]+", "Invalid dnsresource name."), required=True),
-    Field("domain", _read_id, required=True),
+    Field("domain", whole(), required=True),
 )
 
 
@@ -164,30 +149,18 @@ def _store_addresses(call: Call, name: Record) -> None:
             add_address(call, ip, best_subnet(call.region, ip), name["id"])
 
 
-def _delete_name(call: Call, name: Record) -> None:
-    for kind in ("StaticIPAddress", "DNSData"):
-        call.region.tables[kind].delete_where(dnsresource=name["id"])
-
-
 NAMES: Final = Resource(
     "DNSResource",
     "dnsresources/",
     "dnsresources/{id}/",
-    _name_json,
-    form=RecordForm("DNS resource", (*_NAMED, Field("address_ttl", whole(0, 2**31 - 1), default=None))),
+    record_json(
+        "dnsresources", "name", "domain", fqdn=_fqdn, ip_addresses=_addresses_json, resource_records=_records_json
+    ),
+    form=RecordForm("DNS resource", *_NAMED, Field("address_ttl", whole(0, 2**31 - 1), default=None)),
     given=_with_domain,
     find=by_id_or_name,
-    after_create=_store_addresses,
-    after_update=lambda call, name, _before: _store_addresses(call, name),
-    before_delete=_delete_name,
+    after_save=_store_addresses,
 )
-
-
-def _record_json(region: RegionState, record: Record) -> JSON:
-    shown = {name: record[name] for name in ("id", "ttl", "rrtype", "rrdata")}
-    name = region.tables["DNSResource"][record["dnsresource"]]
-    uri = f"{API}/dnsresourcerecords/{record['id']}/"
-    return {**shown, "fqdn": _fqdn(region, name), "resource_uri": uri}
 
 
 _RECORD_FIELDS: Final = (
@@ -197,23 +170,23 @@ _RECORD_FIELDS: Final = (
 )
 
 
+_NEW_RECORD: Final = RecordForm("DNS record", *_NAMED, *_RECORD_FIELDS)
+
+
 def _create_record(call: Call) -> Answer:
     check_admin(call)
-    tables, given = call.region.tables, _with_domain(call)
-    form = RecordForm("DNS record", (*_NAMED, *_RECORD_FIELDS))
-    values = form.clean(tables, given, tables["DNSData"])
-    name, domain = values.pop("name"), values.pop("domain")
-    found = tables["DNSResource"].where(name=name, domain=domain)
-    owner = found[0] if found else tables["DNSResource"].add(name=name, domain=domain, address_ttl=None)
+    tables = call.region.tables
+    values = _NEW_RECORD.clean(tables, _with_domain(call), None)
+    name = {field: values.pop(field) for field in ("name", "domain")}
+    owner = next(iter(tables["DNSResource"].where(**name)), None) or tables["DNSResource"].add(**name, address_ttl=None)
     return Answer(_record_json(call.region, tables["DNSData"].add(**values, dnsresource=owner["id"])))
 
 
 def _remove_empty_name(call: Call, record: Record) -> None:
     """Remove a name with its last record, as MAAS does."""
     tables, number = call.region.tables, record["dnsresource"]
-    if len(tables["DNSData"].where(dnsresource=number)) == 1 and not _addresses_of(
-        tables, tables["DNSResource"][number]
-    ):
+    left = [each for kind in ("DNSData", "StaticIPAddress") for each in tables[kind].where(dnsresource=number)]
+    if left == [record]:
         del tables["DNSResource"][number]
 
 
@@ -222,7 +195,7 @@ RECORDS: Final = Resource(
     "dnsresourcerecords/",
     "dnsresourcerecords/{id}/",
     _record_json,
-    form=RecordForm("DNS record", _RECORD_FIELDS),
+    form=RecordForm("DNS record", *_RECORD_FIELDS),
     before_delete=_remove_empty_name,
     name="DNSResourceRecord",
     more_many={("POST", None): _create_record},

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Final
 
 from maas_simulator.http import (
     account_routes,
@@ -18,11 +19,9 @@ from maas_simulator.http import (
     region_routes,
     result_routes,
     script_resources,
-    storage_layouts,
     storage_resources,
-    tag_resources,
 )
-from maas_simulator.http.calls import Endpoint
+from maas_simulator.http.calls import Endpoint, Handler, route
 from maas_simulator.http.empty_collections import EMPTY
 from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import ONLY_CHECKED, UNSIMULATED, unsimulated_handlers
@@ -33,7 +32,7 @@ PREFIX = "/MAAS/api/2.0/"
 RESOURCES = (
     organisation_resources.ZONES,
     organisation_resources.POOLS,
-    tag_resources.TAGS,
+    organisation_resources.TAGS,
     dns_resources.DOMAINS,
     dns_resources.NAMES,
     dns_resources.RECORDS,
@@ -42,6 +41,7 @@ RESOURCES = (
     network_resources.VLANS_OF_FABRIC,
     network_resources.SUBNETS,
     network_resources.SPACES,
+    network_resources.NETWORKS,
     address_resources.RANGES,
     address_resources.ROUTES,
     address_resources.RESERVED,
@@ -53,140 +53,67 @@ RESOURCES = (
     region_resources.SNIPPETS,
     region_resources.SOURCES,
     region_resources.SELECTIONS,
+    region_resources.LICENSE_KEYS,
     script_resources.SCRIPTS,
+    script_resources.COMMISSIONING_SCRIPTS,
 )
 """The collections of records."""
 
+_ANY_NODE: Final[Mapping[str, Handler]] = {
+    "GET": machine_routes.read,
+    "GET_power_parameters": machine_routes.power_parameters,
+    "DELETE": machine_routes.delete,
+}
+"""The handlers of a machine, also under its older path as a node."""
+
 SIMULATED = (
-    Endpoint("Version", "version/", {("GET", None): region_routes.version}, is_open=True),
-    Endpoint(
-        "Users",
-        "users/",
-        {
-            ("GET", None): account_routes.users,
-            ("GET", "whoami"): account_routes.whoami,
-            ("POST", None): account_routes.create_user,
-        },
-    ),
-    Endpoint(
-        "User",
-        "users/{username}/",
-        {("GET", None): account_routes.user, ("DELETE", None): account_routes.delete_user},
-    ),
-    Endpoint(
-        "Account",
-        "account/",
-        {
-            ("GET", "list_authorisation_tokens"): account_routes.list_tokens,
-            ("POST", "create_authorisation_token"): account_routes.create_token,
-            ("POST", "delete_authorisation_token"): account_routes.delete_token,
-            ("POST", "update_token_name"): account_routes.rename_token,
-        },
-    ),
-    Endpoint(
-        "Maas",
-        "maas/",
-        {("GET", "get_config"): region_routes.get_config, ("POST", "set_config"): region_routes.set_config},
-    ),
-    Endpoint(
+    *region_routes.ENDPOINTS,
+    *account_routes.ENDPOINTS,
+    route(
         "Machines",
         "machines/",
-        {
-            ("GET", None): machine_routes.list_machines,
-            ("POST", "allocate"): machine_routes.allocate,
-            ("POST", "release"): machine_routes.release_many,
-            ("POST", None): machine_edits.create,
-            ("GET", "list_allocated"): machine_routes.list_allocated,
-            ("GET", "power_parameters"): machine_routes.all_power_parameters,
-            ("POST", "set_zone"): machine_edits.set_zone,
-            ("POST", "clone"): machine_edits.clone,
-            ("POST", "accept"): machine_edits.accept,
-            ("POST", "accept_all"): machine_edits.accept_all,
-            ("GET", "is_registered"): node_resources.is_registered,
-        },
+        GET=machine_routes.list_machines,
+        POST=machine_edits.create,
+        GET_list_allocated=machine_routes.list_allocated,
+        GET_power_parameters=machine_routes.all_power_parameters,
+        GET_is_registered=node_resources.is_registered,
+        POST_allocate=machine_routes.allocate,
+        POST_release=machine_routes.release_many,
+        POST_set_zone=machine_edits.set_zone,
+        POST_clone=machine_edits.clone,
+        POST_accept=machine_edits.accept,
+        POST_accept_all=machine_edits.accept_all,
     ),
-    Endpoint(
+    route(
         "Machine",
         "machines/{system_id}/",
         {
-            ("GET", None): machine_routes.read,
-            ("GET", "query_power_state"): machine_routes.query_power_state,
-            ("DELETE", None): machine_routes.delete,
-            ("PUT", None): machine_edits.update,
-            ("GET", "power_parameters"): machine_routes.power_parameters,
-            ("POST", "set_workload_annotations"): machine_edits.set_workload_annotations,
-            ("POST", "set_owner_data"): machine_edits.set_owner_data,
-            ("POST", "power_off"): machine_routes.power_off,
             **{("POST", name): Operation(rule) for name, rule in RULES.items() if name != "power_off"},
             **ONLY_CHECKED,
             **interface_resources.MACHINE_OPERATIONS,
-            **storage_layouts.MACHINE_OPERATIONS,
+            **storage_resources.MACHINE_OPERATIONS,
         },
+        **_ANY_NODE,
+        PUT=machine_edits.update,
+        GET_query_power_state=machine_routes.query_power_state,
+        POST_set_workload_annotations=machine_edits.annotating("workload annotation"),
+        POST_set_owner_data=machine_edits.annotating("owner data"),
+        POST_power_off=machine_routes.power_off,
     ),
-    Endpoint(
+    route(
         "Nodes",
         "nodes/",
-        {
-            ("GET", None): node_resources.list_nodes,
-            ("GET", "is_registered"): node_resources.is_registered,
-            ("POST", "set_zone"): machine_edits.set_zone,
-        },
+        GET=node_resources.list_nodes,
+        GET_is_registered=node_resources.is_registered,
+        POST_set_zone=machine_edits.set_zone,
     ),
-    Endpoint(
-        "Node",
-        "nodes/{system_id}/",
-        {
-            ("GET", None): machine_routes.read,
-            ("GET", "power_parameters"): machine_routes.power_parameters,
-            ("DELETE", None): machine_routes.delete,
-        },
-    ),
+    route("Node", "nodes/{system_id}/", **_ANY_NODE),
     *interface_resources.ENDPOINTS,
     *storage_resources.ENDPOINTS,
-    Endpoint("NodeScriptResults", "nodes/{system_id}/results/", {("GET", None): result_routes.results}),
-    Endpoint(
-        "NodeScriptResult",
-        "nodes/{system_id}/results/{id}/",
-        {
-            ("GET", None): result_routes.result,
-            ("GET", "download"): result_routes.download,
-            ("PUT", None): result_routes.suppress,
-            ("DELETE", None): result_routes.delete,
-        },
-    ),
-    Endpoint("CommissioningResults", "commissioning-results/", {("GET", None): result_routes.all_results}),
-    Endpoint("InstallationResults", "installation-results/", {("GET", None): result_routes.all_results}),
-    Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
+    *result_routes.ENDPOINTS,
     *(endpoint for resource in RESOURCES for endpoint in resource.endpoints()),
-    Endpoint(
-        "IPAddresses",
-        "ipaddresses/",
-        {
-            ("GET", None): address_resources.list_reserved,
-            ("POST", "reserve"): address_resources.reserve_ip,
-            ("POST", "release"): address_resources.release_ip,
-        },
-    ),
-    Endpoint("Networks", "networks/", {("GET", None): network_resources.networks}),
-    Endpoint("Network", "networks/{name}/", {("GET", None): network_resources.network}),
-    Endpoint(
-        "BootResources",
-        "boot-resources/",
-        {
-            ("GET", None): image_routes.list_images,
-            ("GET", "is_importing"): image_routes.is_importing,
-            ("POST", "import"): image_routes.start_import,
-            ("POST", "stop_import"): image_routes.stop_import,
-            ("POST", None): image_routes.upload_image,
-        },
-    ),
-    Endpoint(
-        "BootResource",
-        "boot-resources/{id}/",
-        {("GET", None): image_routes.read_image, ("DELETE", None): image_routes.delete_image},
-    ),
-    *script_resources.COMMISSIONING_SCRIPTS,
-    *region_resources.LICENSE_KEYS,
+    address_resources.ADDRESSES,
+    *image_routes.ENDPOINTS,
     *node_resources.CONTROLLERS,
     *EMPTY,
 )
@@ -205,20 +132,14 @@ def _complete(endpoint: Endpoint) -> Endpoint:
     """Add the operations of MAAS that are not simulated."""
     return replace(
         endpoint,
-        handlers={**dict(unsimulated_handlers(endpoint.path)), **endpoint.handlers},
+        handlers={**unsimulated_handlers(endpoint.path), **endpoint.handlers},
         anonymous=ANONYMOUS.get(endpoint.path, ()),
     )
 
 
-ENDPOINTS = tuple(
-    map(
-        _complete,
-        (
-            *SIMULATED,
-            *(Endpoint(path, path, {}) for path in UNSIMULATED if all(path != each.path for each in SIMULATED)),
-        ),
-    )
-)
+_KNOWN = frozenset(each.path for each in SIMULATED)
+_OTHERS = (Endpoint(path, path, {}) for path in UNSIMULATED if path not in _KNOWN)
+ENDPOINTS = tuple(map(_complete, (*SIMULATED, *_OTHERS)))
 
 
 def find(path: str) -> tuple[Endpoint | None, tuple[str, ...], str | None]:

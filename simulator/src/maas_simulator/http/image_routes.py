@@ -3,16 +3,19 @@
 Those two were not recorded; their messages come from MAAS's API reference.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import asdict
 from hashlib import sha256
+from typing import Final
 
-from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.calls import Answer, Call, route
 from maas_simulator.http.resources import DELETED, check_admin, read_id
-from maas_simulator.model.fields import REQUIRED, Invalid, one_of
+from maas_simulator.model.fields import Field, RecordForm, one_of, text
 from maas_simulator.model.forms import last
 from maas_simulator.model.images import ImageFile, ImageResource
 from maas_simulator.model.networks import API
-from maas_simulator.model.refusals import TEXT, Refusal, not_found, not_simulated, refused_form
+from maas_simulator.model.refusals import TEXT, Refusal, not_found, not_simulated
+from maas_simulator.model.scripts import JSON, iso_date
 
 
 def list_images(call: Call) -> Answer:
@@ -30,42 +33,30 @@ def read_image(call: Call) -> Answer:
     number = read_id(call.parts[0])
     for each in call.region.images.resources:
         if each.id == number:
-            return Answer(_json(each) | {"sets": {name: _set(name, each) for name in reversed(each.versions)}})
+            sets = {version: _set(version, each.versions[version]) for version in reversed(each.versions)}
+            return Answer({**_json(each), "sets": sets})
     raise not_found("BootResource")
 
 
 def upload_image(call: Call) -> Answer:
     """Upload an image, for superusers. Only the checks of the parameters are simulated."""
     check_admin(call)
-    errors = {name: [REQUIRED] for name in ("name", "architecture") if not last(call.form, name)}
-    known = sorted({f"{each.architecture}/generic" for each in call.region.images.resources})
-    try:
-        one_of("architecture", *known)(call.region.tables, last(call.form, "architecture") or known[0])
-    except Invalid as wrong:
-        errors["architecture"] = list(wrong.args)
-    if "content" not in call.form:
-        errors |= {name: [REQUIRED] for name in ("sha256", "size") if not last(call.form, name)}
-    if errors:
-        raise refused_form(errors)
+    names = ("name",) if "content" in call.form else ("name", "sha256", "size")
+    architecture = one_of("architecture", *call.region.images.architectures)
+    form = (Field("architecture", architecture, required=True), *(Field(name, text(), required=True) for name in names))
+    RecordForm("Boot resource", *form).clean(call.region.tables, call.form, None)
     raise not_simulated("uploading images")
 
 
 def delete_image(call: Call) -> Answer:
     """Delete an image, for superusers."""
     check_admin(call)
-    images = call.region.images
-    number = read_id(call.parts[0])
-    kept = [each for each in images.resources if each.id != number]
-    if kept == images.resources:
+    images, number = call.region.images, read_id(call.parts[0])
+    if all(each.id != number for each in images.resources):
         raise Refusal(500, "BootResource matching query does not exist.")
-    images.resources = kept
-    images.names = [name for name in images.names if any(each.name == name for each in kept)]
+    images.resources = [each for each in images.resources if each.id != number]
+    images.names = [name for name in images.names if any(each.name == name for each in images.resources)]
     return DELETED
-
-
-def is_importing(call: Call) -> Answer:
-    """Whether an import is running."""
-    return Answer(call.region.images.importing)
 
 
 def start_import(call: Call) -> Answer:
@@ -86,37 +77,43 @@ def _type(resource: ImageResource) -> str:
     return "Uploaded" if resource.uploaded else "Synced"
 
 
-def _json(resource: ImageResource) -> dict[str, object]:
+def _json(resource: ImageResource) -> JSON:
+    deployed = resource.last_deployed
     return {
         "id": resource.id,
         "type": _type(resource),
         "name": resource.name.removeprefix("custom/"),
         "architecture": f"{resource.architecture}/{resource.kernel}",
         "resource_uri": f"{API}/boot-resources/{resource.id}/",
-        "last_deployed": _moment(resource.last_deployed),
+        "last_deployed": None if deployed is None else iso_date(deployed).removesuffix("Z"),
         **resource.description,
     }
 
 
-def _moment(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
-
-
-def _set(version: str, resource: ImageResource) -> dict[str, object]:
+def _set(version: str, files: Mapping[str, ImageFile]) -> JSON:
     """Show a version. It has ``progress``, a percentage, until all its files are complete."""
-    files = resource.versions[version]
     size = sum(file.size for file in files.values())
     there = sum(file.size for file in files.values() if file.complete)
-    shown = {"version": version, "label": "stable", "size": size, "complete": there == size}
-    if there < size:
-        shown["progress"] = 100.0 * there / size
+    progress = {} if there == size else {"progress": 100.0 * there / size}
+    shown = {"version": version, "label": "stable", "size": size, "complete": there == size, **progress}
     return shown | {"files": {name: _file(name, file, version) for name, file in files.items()}}
 
 
-def _file(name: str, file: ImageFile, version: str) -> dict[str, object]:
+def _file(name: str, file: ImageFile, version: str) -> JSON:
     digest = sha256(f"{version} {name}".encode()).hexdigest()
-    shown: dict[str, object] = {"filename": name, "filetype": name, "sha256": digest, "filename_on_disk": digest[:7]}
-    shown |= {"size": file.size, "complete": file.complete}
+    shown: JSON = {"filename": name, "filetype": name, "sha256": digest, "filename_on_disk": digest[:7], **asdict(file)}
     return shown if file.complete else shown | {"progress": 0.0}
+
+
+ENDPOINTS: Final = (
+    route(
+        "BootResources",
+        "boot-resources/",
+        GET=list_images,
+        GET_is_importing=lambda call: Answer(call.region.images.importing),
+        POST=upload_image,
+        POST_import=start_import,
+        POST_stop_import=stop_import,
+    ),
+    route("BootResource", "boot-resources/{id}/", GET=read_image, DELETE=delete_image),
+)

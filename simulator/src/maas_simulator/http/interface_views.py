@@ -1,7 +1,9 @@
 """The network interfaces of machines as JSON."""
 
+from typing import Any, Final
+
 from maas_simulator.http.network_views import subnet_json, vlan_json
-from maas_simulator.model.interfaces import default_gateway, interfaces, ip_addresses
+from maas_simulator.model.interfaces import gateways_of, interfaces, ip_addresses
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Table
@@ -12,34 +14,24 @@ _SHOWN = (
     *("id", "name", "type", "mac_address", "vendor", "product", "firmware_version", "interface_speed"),
     *("link_speed", "link_connected", "numa_node", "tags", "params"),
 )
-_USUAL_MTU = 1500
+
+_VIEWS: Final = {"Subnet": subnet_json, "VLAN": vlan_json}
 
 
-class _Networks:
-    """The subnets and VLANs that a response shows, each built once."""
+class _Networks(dict[tuple[str, int], Any]):
+    """The subnets and VLANs that a response shows by kind and id, each built once."""
 
     def __init__(self, region: RegionState) -> None:
-        self._region = region
-        self._subnets: dict[int, JSON] = {}
-        self._vlans: dict[int, object] = {}
+        super().__init__()
+        self.region = region
 
-    def subnet(self, number: int) -> JSON:
-        """A subnet by its id."""
-        if number not in self._subnets:
-            record = self._region.tables["Subnet"][number]
-            self._subnets[number] = shown = subnet_json(self._region, record)
-            self._vlans[record["vlan"]] = shown["vlan"]
-        return self._subnets[number]
-
-    def vlan(self, number: int) -> object:
-        """A VLAN by its id."""
-        if number not in self._vlans:
-            self._vlans[number] = vlan_json(self._region, self._region.tables["VLAN"][number])
-        return self._vlans[number]
-
-    def mtu(self, vlan: int | None) -> int:
-        """The MTU of a VLAN, or the usual one."""
-        return int(self._region.tables["VLAN"][vlan]["mtu"]) if vlan else _USUAL_MTU
+    def __missing__(self, key: tuple[str, int]) -> Any:
+        kind, number = key
+        record = self.region.tables[kind][number]
+        self[key] = shown = _VIEWS[kind](self.region, record)
+        if kind == "Subnet":
+            self["VLAN", record["vlan"]] = shown["vlan"]
+        return shown
 
 
 def network_json(region: RegionState, machine: SimulatedMachine) -> JSON:
@@ -47,15 +39,22 @@ def network_json(region: RegionState, machine: SimulatedMachine) -> JSON:
     nics = interfaces(region.tables, machine)
     networks = _Networks(region)
     shown = [_interface(networks, machine, nics, nic) for nic in nics.values()]
-    gateways = {version: default_gateway(region.tables, nics, version) for version in (4, 6)}
     return {
         "ip_addresses": ip_addresses(nics),
-        "default_gateways": {
-            f"ipv{version}": {"gateway_ip": gateway, "link_id": link} for version, (gateway, link) in gateways.items()
-        },
+        "default_gateways": _gateways_json(region, nics),
         "boot_interface": shown[0] if shown else None,
         "interface_set": shown,
     }
+
+
+def _gateways_json(region: RegionState, nics: Table) -> JSON:
+    """The default gateways of a machine: those of the links that a user chose, or else of the first."""
+    shown: dict[str, JSON] = {f"ipv{version}": {"gateway_ip": None, "link_id": None} for version in (4, 6)}
+    for version, link, gateway in (each for nic in nics.values() for each in gateways_of(region.tables, nic)):
+        current = shown[f"ipv{version}"]
+        if link["gateway"] or not current["gateway_ip"]:
+            current.update(gateway_ip=gateway, link_id=link["id"] if link["gateway"] else None)
+    return dict(shown)
 
 
 def interfaces_json(region: RegionState, machine: SimulatedMachine) -> list[JSON]:
@@ -79,8 +78,8 @@ def _interface(networks: _Networks, machine: SimulatedMachine, nics: Table, nic:
         "parents": [nics[parent]["name"] for parent in nic["parents"]],
         "children": [child["name"] for child in above],
         "links": [_link_json(networks, link) for link in nic["links"]],
-        "discovered": discovered and [{**discovered, "subnet": networks.subnet(discovered["subnet"])}],
-        "vlan": nic["vlan"] and networks.vlan(nic["vlan"]),
+        "discovered": discovered and [{**discovered, "subnet": networks["Subnet", discovered["subnet"]]}],
+        "vlan": nic["vlan"] and networks["VLAN", nic["vlan"]],
         "effective_mtu": _effective_mtu(networks, nics, nic),
         "resource_uri": f"{API}/nodes/{machine.system_id}/interfaces/{nic['id']}/",
     }
@@ -96,11 +95,12 @@ def _link_json(networks: _Networks, link: Record) -> JSON:
     if link["ip_address"]:
         shown["ip_address"] = link["ip_address"]
     if link["subnet"]:
-        shown["subnet"] = networks.subnet(link["subnet"])
+        shown["subnet"] = networks["Subnet", link["subnet"]]
     return shown
 
 
 def _effective_mtu(networks: _Networks, nics: Table, nic: Record) -> int:
     """The MTU of an interface: its own, or that of its VLAN, but at least that of the interfaces that use it."""
-    own: int = nic["params"].get("mtu") or networks.mtu(nic["vlan"])
+    vlan = networks.region.tables["VLAN"].get(nic["vlan"] or 0, {"mtu": 1500})
+    own: int = nic["params"].get("mtu") or vlan["mtu"]
     return max([own, *(_effective_mtu(networks, nics, child) for child in children(nics, nic))])

@@ -1,17 +1,19 @@
 """Creating and changing machines, one or several."""
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any, Final
 
-from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.calls import Answer, Call, Handler
 from maas_simulator.http.machine_form import clean_machine
+from maas_simulator.http.machine_routes import find_asked
 from maas_simulator.http.render import machine_json
 from maas_simulator.model.auth import NOBODY
-from maas_simulator.model.fields import NO_CHOICE, REQUIRED
+from maas_simulator.model.fields import REQUIRED, WHOLE_FORM, Cleaning, Field, RecordForm, boolean, reference, text
 from maas_simulator.model.forms import is_true, last
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.refusals import Refusal, conflict, not_simulated, refused_form
+from maas_simulator.model.refusals import conflict, not_simulated
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations import timed_operations
 
@@ -53,16 +55,16 @@ def create(call: Call) -> Answer:
 def set_zone(call: Call) -> Answer:
     """Move nodes to another zone. Those that the user does not administer are as unknown as those that do not exist."""
     region, asked = call.region, call.form.get("nodes", ())
-    zone = region.tables["Zone"].named(last(call.form, "zone"))
-    errors: dict[str, list[str]] = {}
-    if zone is None:
-        errors["zone"] = [NO_CHOICE if last(call.form, "zone") else REQUIRED]
     devices = {device["system_id"]: device for device in region.tables["Device"].values()}
     known = {*region.machines, *region.racks, *devices} if call.user.is_superuser else set()
-    if not known.issuperset(asked) or not asked:
-        errors["system_id"] = ["Some of the given system ids are invalid system ids." if asked else REQUIRED]
-    if zone is None or errors:
-        raise refused_form(errors)
+
+    def check(cleaning: Cleaning) -> None:
+        if not asked or not known.issuperset(asked):
+            wrong = "Some of the given system ids are invalid system ids." if asked else REQUIRED
+            cleaning.add_error("system_id", wrong)
+
+    form = RecordForm("Node", Field("zone", reference("Zone", by="name"), required=True), check=check)
+    zone = region.tables["Zone"][form.clean(region.tables, call.form, None)["zone"]]
     for name in asked:
         if name in devices:
             devices[name]["zone"] = zone["id"]
@@ -73,64 +75,62 @@ def set_zone(call: Call) -> Answer:
 
 def accept(call: Call) -> Answer:
     """Commission machines that are *New*: all of them, or none if one cannot be."""
-    names = list(dict.fromkeys(call.form.get("machines", ())))
-    machines = [call.region.machines[name] for name in names if name in call.region.machines]
-    if unknown := [name for name in names if name not in call.region.machines]:
-        raise Refusal(400, f"Unknown machine(s): {', '.join(unknown)}.")
-    if refused := [machine.system_id for machine in machines if not call.user.is_superuser or machine.locked]:
-        words = "You don't have the required permission to accept the following machine(s)"
-        raise Refusal(403, f"{words}: {', '.join(refused)}.")
+    machines = find_asked(call, "accept", lambda machine: call.user.is_superuser and not machine.locked)
     for machine in machines:
         if machine.status not in (Status.NEW, Status.COMMISSIONING):
-            raise conflict(
-                f"Cannot accept node enlistment: node {machine.system_id} is in state {machine.status_name}."
-            )
-    return Answer([_accepted(call, machine) for machine in machines if machine.status is Status.NEW])
+            state = f"node {machine.system_id} is in state {machine.status_name}"
+            raise conflict(f"Cannot accept node enlistment: {state}.")
+    return _commission_new(call, machines)
 
 
 def accept_all(call: Call) -> Answer:
     """Commission all *New* machines, for superusers; for others there are none."""
-    machines = call.region.machines.values() if call.user.is_superuser else ()
-    return Answer([_accepted(call, machine) for machine in list(machines) if machine.status is Status.NEW])
+    return _commission_new(call, list(call.region.machines.values()) if call.user.is_superuser else ())
+
+
+def _check_clone(cleaning: Cleaning) -> None:
+    if not (cleaning.values["storage"] or cleaning.values["interfaces"]):
+        cleaning.add_error(WHOLE_FORM, "Either storage or interfaces must be true.")
+
+
+_CLONE: Final = RecordForm(
+    "Node",
+    *(Field(name, text(), required=True) for name in ("destinations", "source")),
+    *(Field(name, boolean, default=False) for name in ("storage", "interfaces")),
+    check=_check_clone,
+)
 
 
 def clone(call: Call) -> Answer:
     """Copy a machine's configuration. Only the check of the parameters is simulated."""
-    errors = {name: [REQUIRED] for name in ("destinations", "source") if not last(call.form, name)}
-    if not is_true(last(call.form, "storage")) and not is_true(last(call.form, "interfaces")):
-        errors["__all__"] = ["Either storage or interfaces must be true."]
-    if errors:
-        raise refused_form(errors)
+    _CLONE.clean(call.region.tables, call.form, None)
     raise not_simulated("cloning")
 
 
-def set_annotations(call: Call, what: str) -> Answer:
-    """Set the data that a machine's owner gave it; an empty value removes a key."""
-    machine = call.machine()
-    call.check_permission("edit", machine)
-    if machine.owner is None:
-        raise conflict(f"Cannot set {what}: it hasn't been acquired.")
-    for name in call.form:
-        if re.fullmatch(_KEY, name) is None:
-            raise not_simulated(f"MAAS's error for the key {name!r}")
-    given = {name: last(call.form, name) for name in call.form}
-    machine.annotations = {name: value for name, value in {**machine.annotations, **given}.items() if value}
-    return Answer(machine_json(call.region, machine))
+def annotating(what: str) -> Handler:
+    """Return the operation that sets the data of a machine's owner; an empty value removes a key."""
+
+    def annotate(call: Call) -> Answer:
+        """Annotate an owned machine."""
+        machine = call.machine()
+        call.check_permission("edit", machine)
+        if machine.owner is None:
+            raise conflict(f"Cannot set {what}: it hasn't been acquired.")
+        for name in call.form:
+            if re.fullmatch(_KEY, name) is None:
+                raise not_simulated(f"MAAS's error for the key {name!r}")
+        given = {**machine.annotations, **{name: last(call.form, name) for name in call.form}}
+        machine.annotations = {name: value for name, value in given.items() if value}
+        return Answer(machine_json(call.region, machine))
+
+    return annotate
 
 
-def set_workload_annotations(call: Call) -> Answer:
-    """Annotate an owned machine."""
-    return set_annotations(call, "workload annotation")
-
-
-def set_owner_data(call: Call) -> Answer:
-    """Annotate an owned machine, by the older name."""
-    return set_annotations(call, "owner data")
-
-
-def _accepted(call: Call, machine: SimulatedMachine) -> dict[str, Any]:
-    _commission(call, machine)
-    return machine_json(call.region, machine)
+def _commission_new(call: Call, machines: Iterable[SimulatedMachine]) -> Answer:
+    new = [machine for machine in machines if machine.status is Status.NEW]
+    for machine in new:
+        _commission(call, machine)
+    return Answer([machine_json(call.region, machine) for machine in new])
 
 
 def _commission(call: Call, machine: SimulatedMachine) -> None:

@@ -1,23 +1,11 @@
 """The form of a machine: its fields when it is created and when it is changed, and MAAS's messages."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from maas_simulator.model.fields import (
-    NO_CHOICE,
-    Cleaning,
-    Field,
-    Invalid,
-    Reader,
-    RecordForm,
-    boolean,
-    choice,
-    domain,
-    mac_address,
-    text,
-    whole,
-)
+from maas_simulator.model import fields
+from maas_simulator.model.fields import Cleaning, Field, Invalid, Reader, RecordForm
 from maas_simulator.model.forms import Form, is_true, last
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.power_types import POWER_TYPES, find_errors
@@ -25,14 +13,15 @@ from maas_simulator.model.records import Record, Tables
 from maas_simulator.model.refusals import not_simulated
 from maas_simulator.state import RegionState
 
-LONGEST_LABEL: Final = 63
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _PREFIX: Final = "power_parameters_"
-_PLAIN: Final = (
-    *("hostname", "domain", "description", "zone", "pool", "architecture", "swap_size", "min_hwe_kernel"),
-    *("cpu_count", "memory", "is_dpu", "power_type"),
+TAKEN: Final = "Node with this Hostname already exists."
+_LABEL: Final = (
+    (r".+", "Hostname contains empty name."),
+    (r".{,63}", "Label is too long: '{}'.  Maximum allowed is 63 characters."),
+    (r"(?!-).*(?<!-)", "Label cannot start or end with hyphen: '{}'."),
+    (r"(?ai:[a-z0-9-]+)", "Label contains disallowed characters: '{}'."),
 )
-"""The fields that are stored as they are."""
 
 
 def clean_machine(region: RegionState, form: Form, machine: SimulatedMachine | None = None) -> Record:
@@ -41,34 +30,37 @@ def clean_machine(region: RegionState, form: Form, machine: SimulatedMachine | N
     Raises:
         Refusal: A 400 with MAAS's messages about all bad fields.
     """
-    old = None if machine is None else {name: getattr(machine, name) for name in _PLAIN}
-    fields = [*_fields(region), *([] if machine else [Field("mac_addresses", text(), required=True)])]
+    own = (
+        Field("architecture", fields.one_of("architecture", *region.images.architectures), required=True),
+        Field("hostname", _hostname, default=None),
+        Field("domain", _name_of("Domain", fields.domain), default=None),
+        Field("description", fields.text()),
+        Field("zone", _name_of("Zone", fields.reference("Zone", by="name")), default=None),
+        Field("pool", _name_of("ResourcePool", fields.reference("ResourcePool", by="name")), default=None),
+        Field("swap_size", _swap_size, default=None),
+        Field("min_hwe_kernel", _kernel),
+        Field("cpu_count", fields.whole(), default=None),
+        Field("memory", fields.whole(), default=None),
+        Field("is_dpu", fields.boolean, default=False),
+        Field("power_type", fields.choice(*POWER_TYPES)),
+    )
+    old = None if machine is None else {each.name: getattr(machine, each.name) for each in own}
 
     def check(cleaning: Cleaning) -> None:
         if machine is None:
-            _check_addresses(cleaning, region)
+            given = tuple(value for value in form.get("mac_addresses", ()) if value.strip())
+            cleaning.values["mac_addresses"] = given
+            if errors := list(find_address_errors(region, given)):
+                cleaning.add_error("mac_addresses", *errors)
         _check_power(cleaning)
-        _check_unique(cleaning, region, machine)
+        hostname = cleaning.values["hostname"]
+        if hostname and any(other is not machine for other in region.machines.called([hostname])):
+            cleaning.add_error("hostname", TAKEN)
 
-    values = RecordForm("Node", fields, check).clean(region.tables, _with_subarchitecture(form), None, old)
+    addresses = () if machine else (Field("mac_addresses", fields.text(), required=True),)
+    complete = RecordForm("Node", *own, *addresses, check=check)
+    values = complete.clean(region.tables, _with_subarchitecture(form), None, old)
     return {name: value for name, value in values.items() if value is not None or name == "swap_size"}
-
-
-def _fields(region: RegionState) -> Iterable[Field]:
-    return (
-        Field("architecture", _architecture(region), required=True),
-        Field("hostname", read_hostname, default=None),
-        Field("domain", lambda tables, value: tables["Domain"][domain(tables, value)]["name"], default=None),
-        Field("description", text()),
-        Field("zone", _name_of("Zone"), default=None),
-        Field("pool", _name_of("ResourcePool"), default=None),
-        Field("swap_size", _swap_size, default=None),
-        Field("min_hwe_kernel", _kernel),
-        Field("cpu_count", whole(), default=None),
-        Field("memory", whole(), default=None),
-        Field("is_dpu", boolean, default=False),
-        Field("power_type", choice(*POWER_TYPES)),
-    )
 
 
 def _with_subarchitecture(form: Form) -> Form:
@@ -79,41 +71,20 @@ def _with_subarchitecture(form: Form) -> Form:
     return {**form, "architecture": [f"{given}/{last(form, 'subarchitecture') or 'generic'}"]}
 
 
-def _architecture(region: RegionState) -> Reader:
-    def read(_tables: Tables, value: str) -> str:
-        known = region.images.architectures
-        if value not in known:
-            choices = ", ".join(map(repr, known))
-            raise Invalid(f"'{value}' is not a valid architecture.  It should be one of: {choices}.")
-        return value
-
-    return read
-
-
-def _name_of(kind: str) -> Reader:
+def _name_of(kind: str, read: Reader) -> Reader:
     """Read the name of another object."""
-
-    def read(tables: Tables, value: str) -> str:
-        if tables[kind].named(value) is None:
-            raise Invalid(NO_CHOICE)
-        return value
-
-    return read
+    return lambda tables, value: tables[kind][read(tables, value)]["name"]
 
 
-def read_hostname(_tables: Tables, value: str) -> str:
+def _hostname(_tables: Tables, value: str) -> str:
     """Read a hostname. MAAS checks the characters of its first label before everything else."""
-    if "_" in value.partition(".")[0]:
-        raise Invalid(f"Host label cannot contain underscore: '{value.partition('.')[0]}'.")
-    for label in value.split("."):
-        if not label:
-            raise Invalid("Hostname contains empty name.")
-        if len(label) > LONGEST_LABEL:
-            raise Invalid(f"Label is too long: '{label}'.  Maximum allowed is {LONGEST_LABEL} characters.")
-        if label.startswith("-") or label.endswith("-"):
-            raise Invalid(f"Label cannot start or end with hyphen: '{label}'.")
-        if not re.fullmatch(r"[a-z0-9-]+", label, re.ASCII | re.IGNORECASE):
-            raise Invalid(f"Label contains disallowed characters: '{label}'.")
+    labels = value.split(".")
+    for label, pattern, wrong in (
+        (labels[0], r"[^_]*", "Host label cannot contain underscore: '{}'."),
+        *((label, *each) for label in labels for each in _LABEL),
+    ):
+        if not re.fullmatch(pattern, label, re.DOTALL):
+            raise Invalid(wrong.format(label))
     if "." in value:
         raise not_simulated("setting a hostname with a domain")
     return value
@@ -134,23 +105,16 @@ def _kernel(_tables: Tables, value: str) -> str:
     return value
 
 
-def _check_unique(cleaning: Cleaning, region: RegionState, machine: SimulatedMachine | None) -> None:
-    hostname = cleaning.values["hostname"]
-    if hostname and any(other is not machine for other in region.machines.called([hostname])):
-        cleaning.add_error("hostname", "Node with this Hostname already exists.")
-
-
-def _check_addresses(cleaning: Cleaning, region: RegionState) -> None:
-    given = [value for value in cleaning.given.get("mac_addresses", ()) if value.strip()]
+def find_address_errors(region: RegionState, given: Iterable[str]) -> Iterator[str]:
+    """Yield MAAS's messages about the MAC addresses of a new node."""
     for value in given:
         try:
-            address = mac_address(cleaning.tables, value)
+            address = fields.mac_address(region.tables, value)
         except Invalid as wrong:
-            cleaning.add_error("mac_addresses", *wrong.args)
+            yield from wrong.args
             continue
         if (owner := region.owner_of_mac(address)) is not None:
-            cleaning.add_error("mac_addresses", f"MAC address {address} already in use on {owner}.")
-    cleaning.values["mac_addresses"] = tuple(given)
+            yield f"MAC address {address} already in use on {owner}."
 
 
 def _check_power(cleaning: Cleaning) -> None:

@@ -1,15 +1,16 @@
 """Handlers for machines: reads, lists with filters, and all operations with their permissions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
 from maas_simulator.http.calls import Answer, Call
 from maas_simulator.http.render import machine_json
+from maas_simulator.http.resources import check_admin
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.power_types import power_json
-from maas_simulator.model.refusals import Refusal, conflict, for_superusers
+from maas_simulator.model.refusals import Refusal, conflict
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.statuses import RELEASABLE, Status
 from maas_simulator.operations import instant_operations
@@ -70,8 +71,7 @@ def power_parameters(call: Call) -> Answer:
 
 def all_power_parameters(call: Call) -> Answer:
     """The power parameters of all machines, for superusers."""
-    if not call.user.is_superuser:
-        raise for_superusers()
+    check_admin(call)
     asked = call.query.get("id")
     every = call.region.machines.items()
     return Answer({name: power_json(machine) for name, machine in every if asked is None or name in asked})
@@ -131,24 +131,24 @@ def allocate(call: Call) -> Answer:
 
 def release_many(call: Call) -> Answer:
     """Release several machines: all of them, or none if one cannot be released. *Ready* machines are skipped."""
-    asked = list(call.form.get("machines", ()))
-    unknown = [name for name in asked if name not in call.region.machines]
-    if unknown:
-        raise Refusal(400, f"Unknown machine(s): {', '.join(unknown)}.")
-    machines = [call.region.machines[name] for name in asked]
-    refused = [m.system_id for m in machines if not call.sees(m) or m.locked]
-    if refused:
-        words = "You don't have the required permission to release the following machine(s)"
-        raise Refusal(403, f"{words}: {', '.join(refused)}.")
+    machines = find_asked(call, "release", lambda machine: call.sees(machine) and not machine.locked)
     stuck = [m for m in machines if m.status not in RELEASABLE | {Status.READY, Status.RELEASING}]
     if stuck:
         states = ", ".join(f"{m.system_id} ('{m.status_name}')" for m in stuck)
         raise conflict(f"Machine(s) cannot be released in their current state: {states}.")
     released = [m for m in machines if m.status in RELEASABLE]
+    comment = {name: list(values) for name, values in call.form.items() if name == "comment"}
     for machine in released:
-        RULES["release"].carry_out(call.region, machine, call.user.username, _only_comment(call))
+        RULES["release"].carry_out(call.region, machine, call.user.username, comment)
     return Answer([machine.system_id for machine in released])
 
 
-def _only_comment(call: Call) -> dict[str, list[str]]:
-    return {name: list(values) for name, values in call.form.items() if name == "comment"}
+def find_asked(call: Call, verb: str, may: Callable[[SimulatedMachine], bool]) -> list[SimulatedMachine]:
+    """The machines in a request for several; 400 if one is unknown, 403 if the user may not do this with one."""
+    asked, known = list(dict.fromkeys(call.form.get("machines", ()))), call.region.machines
+    if unknown := [name for name in asked if name not in known]:
+        raise Refusal(400, f"Unknown machine(s): {', '.join(unknown)}.")
+    if refused := [name for name in asked if not may(known[name])]:
+        words = f"You don't have the required permission to {verb} the following machine(s)"
+        raise Refusal(403, f"{words}: {', '.join(refused)}.")
+    return [known[name] for name in asked]

@@ -1,33 +1,18 @@
 """Resources of the region itself: notifications, repositories, license keys, image sources and DHCP snippets."""
 
-from collections.abc import Callable
 from typing import Final
 
-from maas_simulator.http.calls import Answer, Call, Endpoint
+from maas_simulator.http.calls import Answer, Call, keyed
 from maas_simulator.http.network_views import subnet_json
-from maas_simulator.http.resources import Resource, by_id, by_id_or_name, check_admin, read_id, record_json
-from maas_simulator.http.script_resources import reverted
+from maas_simulator.http.resources import Resource, by_id_or_name, check_admin, record_json
+from maas_simulator.http.script_resources import revert
+from maas_simulator.model import fields
 from maas_simulator.model.built_in_scripts import add_revision
-from maas_simulator.model.fields import (
-    NO_CHOICE,
-    REQUIRED,
-    WHOLE_FORM,
-    Cleaning,
-    Field,
-    Invalid,
-    RecordForm,
-    boolean,
-    choice,
-    json_object,
-    listed,
-    reference,
-    text,
-    verbatim,
-)
-from maas_simulator.model.forms import last
+from maas_simulator.model.fields import NO_CHOICE, WHOLE_FORM, Cleaning, Field, Invalid, Reader, RecordForm
+from maas_simulator.model.forms import Form, last
 from maas_simulator.model.networks import API
-from maas_simulator.model.records import Record, Table, Tables
-from maas_simulator.model.refusals import forbidden, not_found, not_simulated, refused_form
+from maas_simulator.model.records import Record, Tables
+from maas_simulator.model.refusals import forbidden, invalid, not_simulated
 from maas_simulator.model.scripts import JSON, http_date, iso_date
 from maas_simulator.state import RegionState
 
@@ -84,40 +69,28 @@ NOTIFICATIONS: Final = Resource(
     record_json("notifications", "dismissed"),
     form=RecordForm(
         "Notification",
-        (
-            Field("ident", text(40), default=None, unique=True),
-            Field("user", _no_user, default=None),
-            Field("users", boolean, default=False),
-            Field("admins", boolean, default=False),
-            Field("message", text(), required=True),
-            Field("context", json_object("Context is not a mapping."), default={}),
-            Field("category", choice("error", "warning", "success", "info"), default="info"),
-            Field("dismissable", boolean, default=True),
-        ),
-        _check_notification,
+        Field("ident", fields.text(40), default=None, unique=True),
+        Field("user", _no_user, default=None),
+        Field("users", fields.boolean, default=False),
+        Field("admins", fields.boolean, default=False),
+        Field("message", fields.text(), required=True),
+        Field("context", fields.json_object("Context is not a mapping."), default={}),
+        Field("category", fields.choice("error", "warning", "success", "info"), default="info"),
+        Field("dismissable", fields.boolean, default=True),
+        check=_check_notification,
     ),
     shown=_is_shown,
     may_call=check_admin,
-    more_one={("GET", None): _read_notification, ("POST", "dismiss"): _dismiss},
+    more_one=keyed(GET=_read_notification, POST_dismiss=_dismiss),
 )
 
 
-def _repository_url(_tables: Tables, value: str) -> str:
-    if not value.startswith(("http://", "https://", "ppa:", "ftp://")):
-        raise Invalid("Enter a valid repository URL or PPA location.")
-    return value
+_URL: Final = fields.text(pattern=r"(https?://|ppa:|ftp://).*", wrong="Enter a valid repository URL or PPA location.")
 
 
-def _each_of(name: str, *known: str) -> Callable[[Tables, str], list[str]]:
-    """Read a list whose elements are all known."""
-
-    def read(tables: Tables, value: str) -> list[str]:
-        for each in listed(tables, value):
-            if each not in known:
-                raise Invalid(f"'{each}' is not a valid {name}. It should be one of: {', '.join(map(repr, known))}.")
-        return listed(tables, value)
-
-    return read
+def _parts(name: str, *known: str) -> Reader:
+    words = f"'{{}}' is not a valid {name}. It should be one of: {', '.join(map(repr, known))}."
+    return fields.all_of(fields.choice(*known, wrong=words))
 
 
 REPOSITORIES: Final = Resource(
@@ -127,61 +100,42 @@ REPOSITORIES: Final = Resource(
     record_json("package-repositories", "default"),
     form=RecordForm(
         "Package repository",
-        (
-            Field("name", text(41), required=True, unique=True),
-            Field("url", _repository_url, required=True),
-            Field("distributions", listed, default=[]),
-            Field("disabled_pockets", _each_of("pocket", "updates", "security", "backports"), default=[]),
-            Field("disabled_components", _each_of("component", "restricted", "universe", "multiverse"), default=[]),
-            Field("disable_sources", boolean, default=False),
-            Field("components", listed, default=[]),
-            Field("arches", listed, default=["amd64", "i386"]),
-            Field("key", text()),
-            Field("enabled", boolean, default=True),
-        ),
+        Field("name", fields.text(41), required=True, unique=True),
+        Field("url", _URL, required=True),
+        Field("distributions", fields.listed, default=[]),
+        Field("disabled_pockets", _parts("pocket", "updates", "security", "backports"), default=[]),
+        Field("disabled_components", _parts("component", "restricted", "universe", "multiverse"), default=[]),
+        Field("disable_sources", fields.boolean, default=False),
+        Field("components", fields.listed, default=[]),
+        Field("arches", fields.listed, default=["amd64", "i386"]),
+        Field("key", fields.text()),
+        Field("enabled", fields.boolean, default=True),
     ),
     find=by_id_or_name,
     may_call=check_admin,
 )
 
 
-def list_license_keys(call: Call) -> Answer:
-    """The license keys: none, because no image needs one."""
-    del call
-    return Answer([])
+def _with_system(call: Call) -> Form:
+    series = last(call.form, "distro_series")
+    return {**call.form, "distro_series": [series and f"{last(call.form, 'osystem')}/{series}"]}
 
 
-def create_license_key(call: Call) -> Answer:
-    """Refuse a license key, because no image needs one."""
-    errors = {name: [REQUIRED] for name in ("osystem", "distro_series", "license_key") if not last(call.form, name)}
-    system = last(call.form, "osystem")
-    series = f"{system}/{last(call.form, 'distro_series')}"
-    for name, value in (("osystem", system), ("distro_series", series)):
-        if name not in errors:
-            errors[name] = [f"'{value}' is not a valid {name}.  It should be one of: ."]
-    raise refused_form(errors)
-
-
-def no_license_key(call: Call) -> Answer:
-    """One license key: there are none."""
-    del call
-    raise not_found("LicenseKey")
-
-
-LICENSE_KEYS: Final = (
-    Endpoint(
-        "LicenseKeys",
-        "license-keys/",
-        {("GET", None): list_license_keys, ("POST", None): create_license_key},
-        restricted=True,
+LICENSE_KEYS: Final = Resource(
+    "LicenseKey",
+    "license-keys/",
+    "license-key/{osystem}/{distro_series}",
+    record_json("license-key"),
+    form=RecordForm(
+        "License key",
+        *(Field(name, fields.one_of(name), required=True) for name in ("osystem", "distro_series")),
+        Field("license_key", fields.text(), required=True),
     ),
-    Endpoint(
-        "LicenseKey",
-        "license-key/{osystem}/{distro_series}",
-        {("GET", None): no_license_key, ("PUT", None): no_license_key, ("DELETE", None): no_license_key},
-        restricted=True,
-    ),
+    given=_with_system,
+    find=lambda _call, _table, _name: None,
+    restricted=True,
 )
+"""The license keys: none, because no image needs one."""
 
 
 def _check_source(cleaning: Cleaning) -> None:
@@ -192,15 +146,9 @@ def _check_source(cleaning: Cleaning) -> None:
         cleaning.add_error(WHOLE_FORM, "Only one of keyring_filename or keyring_data can be specified.")
 
 
-def _stamp(call: Call, record: Record) -> None:
+def _stamp(call: Call, values: Record, old: Record | None) -> None:
     now = iso_date(call.region.now())
-    record.update({"created": record.get("created", now), "updated": now})
-
-
-def _remove_selections(call: Call, source: Record) -> None:
-    table = call.region.tables["BootSourceSelection"]
-    for selection in table.where(boot_source=source["id"]):
-        del table[selection["id"]]
+    values.update({"created": old["created"] if old else now, "updated": now})
 
 
 SOURCES: Final = Resource(
@@ -210,55 +158,29 @@ SOURCES: Final = Resource(
     record_json("boot-sources"),
     form=RecordForm(
         "Boot source",
-        (
-            Field("url", text(pattern=r"https?://\S+", wrong="Enter a valid URL."), required=True, unique=True),
-            Field("keyring_filename", text(4096)),
-            Field("keyring_data", verbatim),
-        ),
-        _check_source,
+        Field("url", fields.text(pattern=r"https?://\S+", wrong="Enter a valid URL."), required=True, unique=True),
+        Field("keyring_filename", fields.text(4096)),
+        Field("keyring_data", fields.verbatim),
+        check=_check_source,
     ),
-    after_create=_stamp,
-    after_update=lambda call, source, _before: _stamp(call, source),
-    before_delete=_remove_selections,
+    before_store=_stamp,
     restricted=True,
     created=201,
 )
 
 
 def _selection_json(_region: RegionState, selection: Record) -> JSON:
+    source = selection["boot_source"]
     shown = {name: value for name, value in selection.items() if name != "boot_source"}
-    path = f"boot-sources/{selection['boot_source']}/selections/{selection['id']}/"
-    return {**shown, "boot_source_id": selection["boot_source"], "resource_uri": f"{API}/{path}"}
+    uri = f"{API}/boot-sources/{source}/selections/{selection['id']}/"
+    return {**shown, "boot_source_id": source, "resource_uri": uri}
 
 
-def _source_id(call: Call) -> int:
-    source = call.region.tables["BootSource"].get(read_id(call.parts[0]))
-    if source is None:
-        raise not_found("BootSource")
-    return int(source["id"])
-
-
-def _selections(call: Call) -> Answer:
-    """The selections of an image source."""
-    found = call.region.tables["BootSourceSelection"].where(boot_source=_source_id(call))
-    return Answer([_selection_json(call.region, selection) for selection in found])
-
-
-def _find_selection(call: Call, table: Table, name: str) -> Record | None:
-    number, found = _source_id(call), by_id(call, table, name)
-    return found if found is not None and found["boot_source"] == number else None
-
-
-def _create_selection(call: Call) -> Answer:
-    """Select images of a source. MAAS answers 201."""
-    number = _source_id(call)
-    table = SELECTIONS.table(call)
-    record = SELECTIONS.form.clean(call.region.tables, call.form, table)
-    known = {name for name in call.region.images.names if name.startswith("ubuntu/")}
-    if f"{record['os']}/{record['release']}" not in known:
-        message = f"OS {record['os']} with release {record['release']} has no available images for download"
-        raise refused_form({"os": [message]})
-    return Answer(_selection_json(call.region, table.add(**record, boot_source=number)), status=201)
+def _check_selection(call: Call, values: Record, old: Record | None) -> None:
+    image = f"{values['os']}/{values['release']}"
+    if old is None and not (image.startswith("ubuntu/") and image in call.region.images.names):
+        words = f"OS {values['os']} with release {values['release']} has no available images for download"
+        raise invalid("os", words)
 
 
 SELECTIONS: Final = Resource(
@@ -268,80 +190,66 @@ SELECTIONS: Final = Resource(
     _selection_json,
     form=RecordForm(
         "Boot source selection",
-        (
-            Field("os", text(), required=True),
-            Field("release", text(), required=True),
-            *(Field(name, listed, default=["*"]) for name in ("arches", "subarches", "labels")),
-        ),
+        *(Field(name, fields.text(), required=True) for name in ("os", "release")),
+        *(Field(name, fields.listed, default=["*"]) for name in ("arches", "subarches", "labels")),
     ),
-    find=_find_selection,
+    within=(SOURCES, "boot_source"),
+    before_store=_check_selection,
     restricted=True,
-    more_many={("GET", None): _selections, ("POST", None): _create_selection},
+    created=201,
 )
+
+
+_SCOPES: Final = ("node", "subnet", "iprange")
 
 
 def _check_snippet(cleaning: Cleaning) -> None:
     """Check the scope of a snippet. A subnet or node makes it no longer global."""
     values = cleaning.values
-    scopes = [name for name in ("node", "subnet", "iprange") if values[name] is not None]
+    scopes = [name for name in _SCOPES if values[name] is not None]
     if values["global_snippet"] and scopes:
         values.update(dict.fromkeys(scopes))
     elif len(scopes) > 1:
         cleaning.add_error(scopes[0], "Cannot set a node and a subnet on a DHCP snippet.")
 
 
-def _keep_value(call: Call, snippet: Record) -> None:
-    value = snippet.pop("value")
-    if value and value != (snippet.get("history") or [{"data": None}])[0]["data"]:
-        add_revision(call.region.tables, snippet, value, None, call.region.now())
-
-
-def _snippet_json(region: RegionState, snippet: Record) -> JSON:
-    subnet, history = snippet["subnet"], snippet["history"]
-    scopes = ("node", "subnet", "iprange")
-    return {
-        **{name: value for name, value in snippet.items() if name not in (*scopes, "history")},
-        "value": history[0]["data"],
-        "node": snippet["node"] and {"system_id": snippet["node"]},
-        "subnet": subnet and subnet_json(region, region.tables["Subnet"][subnet]),
-        "iprange": snippet["iprange"],
-        "global_snippet": not any(snippet[name] for name in scopes),
-        "history": [
-            {"id": each["id"], "value": each["data"], "created": http_date(each["created"])} for each in history
-        ],
-        "resource_uri": f"{API}/dhcp-snippets/{snippet['id']}/",
-    }
-
-
-def _revert_snippet(call: Call) -> Answer:
-    """Go back to an older text of a DHCP snippet."""
-    snippet = SNIPPETS.get_to_change(call)
-    snippet["history"] = reverted(call, snippet)
-    return Answer(_snippet_json(call.region, snippet))
+def _keep_value(call: Call, values: Record, old: Record | None) -> None:
+    value, values["history"] = values.pop("value"), old["history"] if old else []
+    if value and value not in [each["data"] for each in values["history"][:1]]:
+        add_revision(call.region.tables, values, value, None, call.region.now())
 
 
 SNIPPETS: Final = Resource(
     "DHCPSnippet",
     "dhcp-snippets/",
     "dhcp-snippets/{id}/",
-    _snippet_json,
+    record_json(
+        "dhcp-snippets",
+        value=lambda _region, snippet: snippet["history"][0]["data"],
+        node=lambda _region, snippet: snippet["node"] and {"system_id": snippet["node"]},
+        subnet=lambda region, snippet: (
+            snippet["subnet"] and subnet_json(region, region.tables["Subnet"][snippet["subnet"]])
+        ),
+        global_snippet=lambda _region, snippet: not any(snippet[name] for name in _SCOPES),
+        history=lambda _region, snippet: [
+            {"id": each["id"], "value": each["data"], "created": http_date(each["created"])}
+            for each in snippet["history"]
+        ],
+    ),
     form=RecordForm(
         "DHCP snippet",
-        (
-            Field("name", text(255), required=True),
-            Field("value", verbatim, required=True),
-            Field("description", text()),
-            Field("enabled", boolean, default=True),
-            Field("node", text(), default=None),
-            Field("subnet", reference("Subnet"), default=None),
-            Field("iprange", reference("IPRange"), default=None),
-            Field("global_snippet", boolean, default=False),
-        ),
-        _check_snippet,
+        Field("name", fields.text(255), required=True),
+        Field("value", fields.verbatim, required=True),
+        Field("description", fields.text()),
+        Field("enabled", fields.boolean, default=True),
+        Field("node", fields.text(), default=None),
+        Field("subnet", fields.reference("Subnet"), default=None),
+        Field("iprange", fields.reference("IPRange"), default=None),
+        Field("global_snippet", fields.boolean, default=False),
+        check=_check_snippet,
     ),
     find=by_id_or_name,
     may_call=check_admin,
-    after_create=_keep_value,
-    after_update=lambda call, snippet, _before: _keep_value(call, snippet),
-    more_one={("POST", "revert"): _revert_snippet},
+    before_store=_keep_value,
+    changes={"revert": revert},
 )

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
+from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
-from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.calls import Answer, Call, route
 from maas_simulator.http.resources import check_admin
 from maas_simulator.model.config import READERS
 from maas_simulator.model.events import LEVELS, Event
@@ -15,31 +17,18 @@ from maas_simulator.model.interfaces import mac_addresses
 from maas_simulator.model.networks import API
 from maas_simulator.model.refusals import PLAIN, Refusal, invalid
 
-CAPABILITIES = [
-    "networks-management",
-    "static-ipaddresses",
-    "ipv6-deployment-ubuntu",
-    "devices-management",
-    "storage-deployment-ubuntu",
-    "network-deployment-ubuntu",
-    "bridging-interface-ubuntu",
-    "bridging-automatic-ubuntu",
-    "authenticate-api",
-]
-VERSION = Answer(
-    {"capabilities": CAPABILITIES, "version": "3.7.3", "subversion": ""},
+CAPABILITIES: Final = (
+    "networks-management static-ipaddresses ipv6-deployment-ubuntu devices-management storage-deployment-ubuntu "
+    "network-deployment-ubuntu bridging-interface-ubuntu bridging-automatic-ubuntu authenticate-api"
+)
+VERSION: Final = Answer(
+    {"capabilities": CAPABILITIES.split(), "version": "3.7.3", "subversion": ""},
     headers={"Vary": "Authorization"},
     indented=False,
 )
 """The version response, which is the same for all users."""
 
 MOST_EVENTS, USUAL_EVENTS = 1000, 100
-
-
-def version(call: Call) -> Answer:
-    """The version and its capabilities."""
-    del call
-    return VERSION
 
 
 def get_config(call: Call) -> Answer:
@@ -136,3 +125,10 @@ def _is_selected(call: Call, system_id: str) -> bool:
     if "mac_address" in call.query and set(own).isdisjoint(call.query["mac_address"]):
         return False
     return all(value in call.query[name] for name, value in fields.items() if name in call.query)
+
+
+ENDPOINTS: Final = (
+    replace(route("Version", "version/", GET=lambda _call: VERSION), is_open=True),
+    route("Maas", "maas/", GET_get_config=get_config, POST_set_config=set_config),
+    route("Events", "events/", GET_query=events),
+)

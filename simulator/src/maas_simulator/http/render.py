@@ -1,11 +1,12 @@
 """A machine as JSON: the 81 keys that MAAS 3.7 returns, in lists and single reads alike."""
 
+import uuid
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
+from typing import Final
 from urllib.parse import quote
 
-from maas_simulator.http.hardware import hardware_json
 from maas_simulator.http.interface_views import network_json
 from maas_simulator.http.storage_views import storage_json
 from maas_simulator.model.built_in_scripts import BUILT_IN, script_of
@@ -13,7 +14,7 @@ from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record
-from maas_simulator.model.scripts import JSON, FinishedResults, ScriptResult, SetType, combined, overall
+from maas_simulator.model.scripts import JSON, FinishedResults, SetType, combined, iso_date, overall
 from maas_simulator.model.statuses import ScriptStatus
 from maas_simulator.state import RegionState
 
@@ -25,37 +26,39 @@ TEST_KINDS: Mapping[str, Callable[[Record], bool]] = {
     "interface": lambda script: "interface" in (script["parameters"] or {}),
 }
 """The kinds of tests whose status a machine shows."""
+_HARDWARE: Final = (
+    *(f"system_{name}" for name in ("vendor", "product", "family", "version", "sku", "serial")),
+    "cpu_model",
+    *(f"mainboard_{name}" for name in ("vendor", "product", "serial", "version")),
+    *(f"mainboard_firmware_{name}" for name in ("vendor", "date", "version")),
+    *(f"chassis_{name}" for name in ("vendor", "type", "serial", "version")),
+)
 
 
 def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
     """The machine in full."""
     return {
-        **_identity(region, machine),
-        **_state(machine),
+        **_state(region, machine),
         **network_json(region, machine),
         **_scripts(region, machine),
-        **hardware_json(machine),
+        **_hardware(machine),
         **storage_json(machine),
-        **_never_set(),
         **region.oddities.machines.get(machine.system_id, {}),
     }
 
 
-def zone_json(region: RegionState, zone: Record) -> JSON:
+def zone_json(_region: RegionState, zone: Record) -> JSON:
     """An availability zone."""
-    del region
     return {**zone, "resource_uri": f"{API}/zones/{quote(zone['name'])}/"}
 
 
-def pool_json(region: RegionState, pool: Record) -> JSON:
+def pool_json(_region: RegionState, pool: Record) -> JSON:
     """A resource pool."""
-    del region
     return {**pool, "resource_uri": f"{API}/resourcepool/{pool['id']}/"}
 
 
-def tag_json(region: RegionState, tag: Record) -> JSON:
+def tag_json(_region: RegionState, tag: Record) -> JSON:
     """A tag, whose id MAAS does not show."""
-    del region
     shown = {name: value for name, value in tag.items() if name != "id"}
     return {**shown, "resource_uri": f"{API}/tags/{quote(tag['name'])}/"}
 
@@ -74,13 +77,20 @@ def domain_json(region: RegionState, domain: Record) -> JSON:
     }
 
 
-def _identity(region: RegionState, machine: SimulatedMachine) -> JSON:
+_SAME: Final = (
+    *("system_id", "hostname", "fqdn", "description", "owner", "status_name", "status_message", "status_action"),
+    *("error_description", "power_type", "power_state", "locked", "netboot", "osystem", "distro_series", "hwe_kernel"),
+    *("min_hwe_kernel", "swap_size", "is_dpu", "ephemeral_deploy", "enable_hw_sync", "enable_kernel_crash_dump"),
+)
+"""What MAAS shows as it is stored."""
+_read_same: Final = attrgetter(*_SAME)
+
+
+def _state(region: RegionState, machine: SimulatedMachine) -> JSON:
+    synced = machine.last_sync
     return {
-        "system_id": machine.system_id,
-        "hostname": machine.hostname,
-        "fqdn": machine.fqdn,
-        "description": machine.description,
-        "owner": machine.owner,
+        **dict(zip(_SAME, _read_same(machine), strict=True)),
+        "status": int(machine.status),
         "owner_data": machine.annotations,
         "workload_annotations": machine.annotations,
         "node_type": 0,
@@ -91,46 +101,13 @@ def _identity(region: RegionState, machine: SimulatedMachine) -> JSON:
         "tag_names": list(machine.tag_names),
         "pod": machine.pod and {"id": 1, "name": machine.pod, "resource_uri": f"{API}/vm-hosts/1/"},
         "virtualmachine_id": machine.number if machine.pod else None,
+        "sync_interval": SYNC_INTERVAL if machine.enable_hw_sync else None,
+        "last_sync": None if synced is None else iso_date(synced),
+        "next_sync": None if synced is None else iso_date(synced + SYNC_INTERVAL),
+        **dict.fromkeys(("parent", "address_ttl")),
+        "disable_ipv4": False,
         "resource_uri": f"{API}/machines/{machine.system_id}/",
     }
-
-
-def _state(machine: SimulatedMachine) -> JSON:
-    return {
-        "status": int(machine.status),
-        "status_name": machine.status_name,
-        "status_message": machine.status_message,
-        "status_action": machine.status_action,
-        "error_description": machine.error_description,
-        "power_type": machine.power_type,
-        "power_state": machine.power_state,
-        "locked": machine.locked,
-        "netboot": machine.netboot,
-        "osystem": machine.osystem,
-        "distro_series": machine.distro_series,
-        "hwe_kernel": machine.hwe_kernel,
-        "min_hwe_kernel": machine.min_hwe_kernel,
-        "swap_size": machine.swap_size,
-        "is_dpu": machine.is_dpu,
-        "ephemeral_deploy": machine.ephemeral_deploy,
-        "enable_hw_sync": machine.enable_hw_sync,
-        **_sync(machine),
-        "enable_kernel_crash_dump": machine.enable_kernel_crash_dump,
-    }
-
-
-def _sync(machine: SimulatedMachine) -> JSON:
-    """The times of hardware sync."""
-    last = machine.last_sync
-    return {
-        "sync_interval": SYNC_INTERVAL if machine.enable_hw_sync else None,
-        "last_sync": None if last is None else _timestamp(last),
-        "next_sync": None if last is None else _timestamp(last + SYNC_INTERVAL),
-    }
-
-
-def _timestamp(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
@@ -151,25 +128,33 @@ def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
     return shown
 
 
-def _counted(result: ScriptResult) -> ScriptStatus:
-    """The status as it counts. Suppressed results count as little as aborted ones."""
-    return ScriptStatus.ABORTED if result.suppressed else result.status
-
-
 def _latest_tests(machine: SimulatedMachine) -> Collection[tuple[Record, ScriptStatus]]:
-    """Each test with its latest status in any run, for each disk."""
+    """Each test with its latest status in any run, for each disk. Suppressed results count like aborted ones."""
     latest: dict[tuple[str, str | None], tuple[Record, ScriptStatus]] = {}
     for results in (scripts.results for scripts in machine.sets if scripts.type is SetType.TESTING):
         if isinstance(results, FinishedResults):
             latest |= {(name, disk): (BUILT_IN[name], results.ended_as) for name, disk in results.scripts}
         else:
-            latest |= {(each.name, each.disk): (script_of(each), _counted(each)) for each in results}
+            for each in results:
+                counted = ScriptStatus.ABORTED if each.suppressed else each.status
+                latest[each.name, each.disk] = (script_of(each), counted)
     return latest.values()
 
 
-def _never_set() -> JSON:
-    """Fields that no simulated machine sets."""
+def _hardware(machine: SimulatedMachine) -> JSON:
+    """The hardware counts from commissioning."""
+    known = machine.known
+    info: JSON = dict.fromkeys(_HARDWARE, "Unknown")
+    if known:
+        info |= {**machine.hardware.info, "system_serial": f"S{23990000 + machine.number}"}
+    cores, memory = machine.numa_node or ((machine.cpu_count, machine.memory) if known else (0, 0))
     return {
-        **dict.fromkeys(("parent", "address_ttl")),
-        "disable_ipv4": False,
+        "architecture": machine.architecture,
+        "cpu_count": machine.cpu_count if known else 0,
+        "cpu_speed": machine.hardware.cpu_speed if known else 0,
+        "bios_boot_method": machine.hardware.boot_method if known or machine.booted else None,
+        "memory": machine.memory if known else 0,
+        "hardware_info": info,
+        "hardware_uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"hardware.{machine.system_id}.maas")) if known else None,
+        "numanode_set": [{"index": 0, "memory": memory, "cores": list(range(cores)), "hugepages_set": []}],
     }

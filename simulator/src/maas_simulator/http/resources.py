@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from maas_simulator.http.calls import Answer, Call, Endpoint, Handler
+from maas_simulator.http.calls import Answer, Call, Endpoint, Handler, Handlers, keyed
 from maas_simulator.model.fields import RecordForm, find
-from maas_simulator.model.forms import Form, last
+from maas_simulator.model.forms import Form, mandatory
 from maas_simulator.model.networks import API
 from maas_simulator.model.records import Record, Table
 from maas_simulator.model.refusals import Refusal, forbidden, not_found
@@ -15,8 +15,9 @@ from maas_simulator.model.scripts import JSON
 from maas_simulator.state import RegionState
 
 View = Callable[[RegionState, Record], JSON]
-Handlers = Mapping[tuple[str, str | None], Handler]
-DELETED = Answer(text="", status=204, content_type="text/plain")
+Change = Callable[[Call, Record], object]
+"""Acts on an object; its result is ignored."""
+DELETED: Final = Answer(text="", status=204, content_type="text/plain")
 
 
 def read_id(name: str) -> int:
@@ -27,21 +28,18 @@ def read_id(name: str) -> int:
         raise Refusal(500, f"Field 'id' expected a number but got '{name}'.") from None
 
 
-def by_id(call: Call, table: Table, name: str) -> Record | None:
+def by_id(_call: Call, table: Table, name: str) -> Record | None:
     """Find an object by its id."""
-    del call
     return table.get(read_id(name))
 
 
-def by_name(call: Call, table: Table, name: str) -> Record | None:
+def by_name(_call: Call, table: Table, name: str) -> Record | None:
     """Find an object by its name."""
-    del call
     return table.named(name)
 
 
-def by_id_or_name(call: Call, table: Table, name: str) -> Record | None:
+def by_id_or_name(_call: Call, table: Table, name: str) -> Record | None:
     """Find an object by its id, its name, or ``name:`` with its name."""
-    del call
     return find(table, name) or table.named(name.removeprefix("name:"))
 
 
@@ -54,53 +52,41 @@ def check_superuser(call: Call) -> None:
 def check_admin(call: Call) -> None:
     """Raise a 403 for other users: the permission to call a method, which MAAS checks before everything else."""
     if not call.user.is_superuser:
-        raise Refusal(403, "This method is reserved for admin users.")
+        raise forbidden("This method is reserved for admin users.")
 
 
-def check_anybody(call: Call) -> None:
+def check_anybody(_call: Call) -> None:
     """Let every user pass."""
-    del call
 
 
-def no_change(call: Call, record: Record) -> None:
+def no_change(_call: Call, _record: Record) -> None:
     """Do nothing more than MAAS stores."""
-    del call, record
 
 
-def not_deletable(call: Call, record: Record) -> None:
-    """Stand for a ``DELETE`` that does not exist."""
-    del call, record
+def record_json(path: str, *hidden: str, **shown: Callable[[RegionState, Record], object]) -> View:
+    """Return the view that shows all fields, except the hidden ones, and those that are computed."""
 
-
-def record_json(path: str, *hidden: str) -> View:
-    """Return the view that shows all fields, except the hidden ones."""
-
-    def view(_region: RegionState, record: Record) -> JSON:
-        shown = {name: value for name, value in record.items() if name not in hidden}
-        return {**shown, "resource_uri": f"{API}/{path}/{record['id']}/"}
+    def view(region: RegionState, record: Record) -> JSON:
+        columns = {**record, **{name: compute(region, record) for name, compute in shown.items()}}
+        for name in hidden:
+            columns.pop(name, None)
+        return {**columns, "resource_uri": f"{API}/{path}/{record['id']}/"}
 
     return view
 
 
 def add_tag(call: Call, record: Record) -> None:
     """Add the tag in the request."""
-    record["tags"] = list(dict.fromkeys([*record["tags"], _tag(call)]))
+    record["tags"] = list(dict.fromkeys([*record["tags"], mandatory(call.form, "tag")]))
 
 
 def remove_tag(call: Call, record: Record) -> None:
     """Remove the tag in the request."""
-    gone = _tag(call)
+    gone = mandatory(call.form, "tag")
     record["tags"] = [tag for tag in record["tags"] if tag != gone]
 
 
-def _tag(call: Call) -> str:
-    if "tag" not in call.form:
-        raise Refusal(400, "No provided tag!")
-    return last(call.form, "tag")
-
-
-NO_FORM: Final = RecordForm("", ())
-"""Stands for a ``POST`` and a ``PUT`` that do not exist."""
+NO_FORM: Final = RecordForm("")
 
 
 @dataclass(frozen=True)
@@ -108,8 +94,8 @@ class Resource:
     """A collection in the API: ``GET`` and ``POST`` on ``many``, ``GET``, ``PUT`` and ``DELETE`` on ``one``.
 
     By default everybody reads and only superusers write. MAAS checks in this order: ``may_call``, whether the object
-    exists, the permission, the form, and what depends on the object. Without a ``form`` nothing is created or changed.
-    ``more_many`` and ``more_one`` have the operations, and methods that differ.
+    exists, the permission, the form, and what depends on the object.
+    ``more_many`` and ``more_one`` have other operations, and methods that differ.
     """
 
     kind: str
@@ -129,17 +115,22 @@ class Resource:
     order: Callable[[Record], Any] = lambda record: record["id"]
     shown: Callable[[Call, Record], bool] = lambda _call, _record: True
     """Whether a user sees the object in the list."""
-    after_create: Callable[[Call, Record], None] = no_change
+    after_create: Change = no_change
     after_update: Callable[[Call, Record, Record], None] = lambda _call, _record, _before: None
     """Gets the object as it is now, and as it was."""
-    before_delete: Callable[[Call, Record], None] = no_change
-    """Raises a ``Refusal`` if the object cannot be deleted; else removes what depends on it."""
+    after_save: Change = no_change
+    """Runs after both."""
+    before_delete: Change = no_change
+    """Raises a ``Refusal`` if the object cannot be deleted; else changes what names it."""
     may_create: Callable[[Call], None] = check_admin
-    may_change: Callable[[Call, Record], None] = lambda call, _record: check_superuser(call)
+    may_change: Change = lambda call, _record: check_superuser(call)
     """Checks the permission to change or delete the object, after it was found."""
     may_call: Callable[[Call], None] = check_anybody
     """Checks the permission to change or delete, before the object is looked up."""
-    has_update: bool = True
+    methods: str = "GET POST PUT DELETE"
+    """The methods that the collection and its objects have."""
+    within: "tuple[Resource, str] | None" = None
+    """The resource whose object is first in the path, and the field that refers to it."""
     created: int = 200
     """The status of a creation."""
     restricted: bool = False
@@ -150,34 +141,45 @@ class Resource:
     """The name of the endpoints in MAAS's description of its API, if it is not that of the kind."""
     slashes: bool = False
     """Whether the name of an object in a path may have slashes."""
+    reads: Mapping[str, Callable[[Call, Record], object]] = field(default_factory=dict)
+    """The operations that show something of an object."""
+    changes: Mapping[str, Change] = field(default_factory=dict)
+    """The operations that change an object and show it."""
     more_many: Handlers = field(default_factory=dict)
     more_one: Handlers = field(default_factory=dict)
 
     def endpoints(self) -> Iterator[Endpoint]:
         """The endpoints of the list and of one object."""
-        many: dict[tuple[str, str | None], Handler] = {("GET", None): self.list}
-        one: dict[tuple[str, str | None], Handler] = {("GET", None): self.read}
-        if self.form is not NO_FORM:
-            many["POST", None] = self.create
-        if self.form is not NO_FORM and self.has_update:
-            one["PUT", None] = self.update
-        if self.before_delete is not not_deletable:
-            one["DELETE", None] = self.delete
-        name, restricted = self.name or self.kind, self.restricted
+        name = self.name or self.kind
+        operations: Handlers = {
+            **{("GET", op): self.reading(read) for op, read in self.reads.items()},
+            **{("POST", op): self.changing(change) for op, change in self.changes.items()},
+        }
         if self.many:
-            yield Endpoint(
-                re.sub("ys$", "ies", f"{name}s"), self.many, {**many, **self.more_many}, restricted=restricted
-            )
-        yield Endpoint(name, self.one, {**one, **self.more_one}, restricted=restricted, slashes=self.slashes)
+            many = keyed(GET=self.list, POST=self.create)
+            yield self._endpoint(re.sub("ys$", "ies", f"{name}s"), self.many, many, self.more_many)
+        one = keyed(GET=self.read, PUT=self.update, DELETE=self.delete)
+        yield self._endpoint(name, self.one, one, {**operations, **self.more_one})
+
+    def _endpoint(self, name: str, path: str, usual: Handlers, more: Handlers) -> Endpoint:
+        handlers = {key: handler for key, handler in usual.items() if key[0] in self.methods.split()}
+        return Endpoint(name, path, {**handlers, **more}, restricted=self.restricted, slashes=self.slashes)
 
     def table(self, call: Call) -> Table:
         """The objects."""
         return call.region.tables[self.kind]
 
-    def get(self, call: Call) -> Record:
+    def scope(self, call: Call) -> Record:
+        """The fields that all objects of the path have."""
+        if self.within is None:
+            return {}
+        parent, name = self.within
+        return {name: parent.get(call, 0)["id"]}
+
+    def get(self, call: Call, part: int = -1) -> Record:
         """The object in the path; 404 if there is none."""
-        found = self.find(call, self.table(call), call.parts[-1])
-        if found is None:
+        scope, found = self.scope(call), self.find(call, self.table(call), call.parts[part])
+        if found is None or any(found[name] != value for name, value in scope.items()):
             raise not_found(self.kind)
         return found
 
@@ -190,7 +192,7 @@ class Resource:
 
     def list(self, call: Call) -> Answer:
         """All objects that the user may see."""
-        found = sorted(self.table(call).values(), key=self.order)
+        found = sorted(self.table(call).where(**self.scope(call)), key=self.order)
         return Answer([self.view(call.region, record) for record in found if self.shown(call, record)])
 
     def read(self, call: Call) -> Answer:
@@ -200,11 +202,13 @@ class Resource:
     def create(self, call: Call) -> Answer:
         """Create an object."""
         self.may_create(call)
-        table = self.table(call)
-        values = {**self.form.clean(call.region.tables, self.given(call), table), **self.from_call(call)}
+        table, scope = self.table(call), self.scope(call)
+        values = self.form.clean(call.region.tables, self.given(call), table)
+        values |= {**scope, **self.from_call(call)}
         self.before_store(call, values, None)
         record = table.add(**values)
         self.after_create(call, record)
+        self.after_save(call, record)
         return Answer(self.view(call.region, record), status=self.created)
 
     def update(self, call: Call) -> Answer:
@@ -215,25 +219,36 @@ class Resource:
         self.before_store(call, values, record)
         record.update(values)
         self.after_update(call, record, before)
+        self.after_save(call, record)
         return Answer(self.view(call.region, record))
 
+    def reading(self, show: Callable[[Call, Record], object]) -> Handler:
+        """The operation that shows something."""
+
+        def act(call: Call) -> Answer:
+            return Answer(show(call, self.get(call)))
+
+        act.__doc__ = show.__doc__
+        return act
+
+    def changing(self, change: Change) -> Handler:
+        """The operation that makes a change."""
+
+        def act(call: Call) -> Answer:
+            record = self.get_to_change(call)
+            change(call, record)
+            return Answer(self.view(call.region, record))
+
+        act.__doc__ = change.__doc__
+        return act
+
     def delete(self, call: Call) -> Answer:
-        """Delete an object."""
+        """Delete an object, and what depends on it."""
         if self.deletes_unknown:
             self.may_call(call)
             if self.find(call, self.table(call), call.parts[-1]) is None:
                 return DELETED
         record = self.get_to_change(call)
         self.before_delete(call, record)
-        del self.table(call)[record["id"]]
+        call.region.tables.delete(self.kind, record["id"])
         return DELETED
-
-
-def refuse_default(kind: str, is_default: Callable[[Record], bool]) -> Callable[[Call, Record], None]:
-    """Reject the deletion of the object that always exists."""
-
-    def check(_call: Call, record: Record) -> None:
-        if is_default(record):
-            raise Refusal(400, f"This {kind} is the default {kind}, it cannot be deleted.")
-
-    return check

@@ -6,9 +6,9 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.calls import Answer, Call, route
 from maas_simulator.http.resources import DELETED, check_admin
-from maas_simulator.http.script_resources import TYPE_NAMES, hardware_type, is_chosen
+from maas_simulator.http.script_resources import TYPE_NAMES, hardware_type, is_chosen, named_number
 from maas_simulator.model.built_in_scripts import BUILT_IN
 from maas_simulator.model.fields import boolean
 from maas_simulator.model.forms import each, last
@@ -35,18 +35,11 @@ _TYPES: Final = {**TYPE_NAMES, "installation": SetType.INSTALLATION, "install": 
 def results(call: Call) -> Answer:
     """All script sets of a machine, optionally of one ``type`` or several."""
     machine = call.machine("Node")
-    kinds = {_type(asked) for asked in call.query.get("type", ())} or set(SetType)
-    return Answer([_shown(call, scripts) for scripts in call.region.sets_of(machine) if scripts.type in kinds])
+    kinds = set(map(_type, call.query.get("type", ()))) or set(SetType)
+    return Answer([_shown(call, scripts) for scripts in reversed(machine.sets) if scripts.type in kinds])
 
 
-def _type(asked: str) -> SetType:
-    if asked.isdecimal():
-        if int(asked) in set(SetType):
-            return SetType(int(asked))
-        raise Refusal(400, "Invalid result type numeric value.")
-    if asked not in _TYPES:
-        raise Refusal(400, "Invalid result type name")
-    return _TYPES[asked]
+_type: Final = named_number(_TYPES, "Invalid result type name", "Invalid result type numeric value.")
 
 
 def result(call: Call) -> Answer:
@@ -95,18 +88,17 @@ def download(call: Call) -> Answer:
 def _run(call: Call) -> ScriptSet:
     machine, name = call.machine("Node"), call.parts[1]
     if name in _CURRENT:
-        scripts = call.region.current_set(machine, _CURRENT[name])
-        if scripts is None:
-            kind = name.removeprefix("current-")
-            raise Refusal(400, f"No current {kind} script set exists for this node.")
-        return scripts
+        current = call.region.current_set(machine, _CURRENT[name])
+        if current is None:
+            raise Refusal(400, f"No {name.replace('-', ' ')} script set exists for this node.")
+        return current
     if not name.isdecimal():
         expected = ", ".join(_CURRENT)
         raise Refusal(400, f'Unknown id "{name}" must be {expected}, or the id number of a specific result.')
-    for scripts in machine.sets:
-        if name == str(scripts.id):
-            return scripts
-    raise not_found("ScriptSet")
+    found = next((scripts for scripts in machine.sets if name == str(scripts.id)), None)
+    if found is None:
+        raise not_found("ScriptSet")
+    return found
 
 
 def _chosen(call: Call, scripts: ScriptSet) -> Iterator[ScriptResult]:
@@ -140,8 +132,8 @@ def _shown(call: Call, scripts: ScriptSet) -> JSON:
     """Show a script set. MAAS 3.7: any value of ``include_output`` includes the output, even ``0``."""
     every = scripts.results
     started = min((one.started for one in every if one.started is not None), default=None)
-    unfinished = not every or any(one.ended is None for one in every)
-    ended = None if unfinished else max((one.ended for one in every if one.ended is not None), default=None)
+    ends = [one.ended for one in every if one.ended is not None]
+    ended = max(ends) if ends and len(ends) == len(every) else None
     pings = scripts.type in (SetType.COMMISSIONING, SetType.TESTING)
     status = scripts.status
     return {
@@ -168,23 +160,19 @@ def _result_json(call: Call, one: ScriptResult) -> JSON:
     runtime = None if one.started is None or one.ended is None else one.ended - one.started
     script = _script(call, one)
     shown: JSON = {
-        "id": one.id,
+        **{name: getattr(one, name) for name in ("id", "name", "exit_status", "parameters", "suppressed")},
         "created": http_date(one.created),
         "updated": http_date(one.ended or one.started or one.created),
-        "name": one.name,
         "status": int(one.status),
         "status_name": one.status.display,
-        "exit_status": one.exit_status,
         "started": http_date(one.started),
         "ended": http_date(one.ended),
         "runtime": duration(runtime),
         "starttime": "" if one.started is None else one.started,
         "endtime": "" if one.ended is None else one.ended,
         "estimated_runtime": duration(runtime if runtime is not None else one.estimate) or "Unknown",
-        "parameters": one.parameters,
         "script_id": script and script["id"],
         "script_revision_id": script and script["history"][0]["id"] if one.exit_status is not None else None,
-        "suppressed": one.suppressed,
     }
     if "include_output" in call.query:
         text = base64.b64encode(one.output.encode()).decode()
@@ -194,21 +182,20 @@ def _result_json(call: Call, one: ScriptResult) -> JSON:
 
 def all_results(call: Call) -> Answer:
     """The results of the latest runs of all machines in the older format."""
-    machines = [
-        machine
-        for machine in call.region.machines.values()
-        if call.sees(machine) and machine.system_id in call.query.get("system_id", (machine.system_id,))
-    ]
-    kinds = call.query.get("result_type", ())
+
+    def is_asked(name: str, value: str) -> bool:
+        return value in call.query.get(name, (value,))
+
     return Answer(
         [
             _old_json(scripts, one, name, text)
-            for machine in machines
+            for machine in call.region.machines.values()
+            if call.sees(machine) and is_asked("system_id", machine.system_id)
             for scripts in {scripts.type: scripts for scripts in machine.sets}.values()
-            if not kinds or str(int(scripts.type)) in kinds
+            if is_asked("result_type", str(int(scripts.type)))
             for one in scripts.results
             for name, text in _texts(one)
-            if one.status not in UNFINISHED and name in call.query.get("name", (name,))
+            if one.status not in UNFINISHED and is_asked("name", name)
         ]
     )
 
@@ -232,3 +219,18 @@ def _old_json(scripts: ScriptSet, one: ScriptResult, name: str, text: str) -> JS
         "data": base64.b64encode(text.encode()).decode(),
         "resource_uri": f"{API}/commissioning-scripts/",
     }
+
+
+ENDPOINTS: Final = (
+    route("NodeScriptResults", "nodes/{system_id}/results/", GET=results),
+    route(
+        "NodeScriptResult",
+        "nodes/{system_id}/results/{id}/",
+        GET=result,
+        GET_download=download,
+        PUT=suppress,
+        DELETE=delete,
+    ),
+    route("CommissioningResults", "commissioning-results/", GET=all_results),
+    route("InstallationResults", "installation-results/", GET=all_results),
+)

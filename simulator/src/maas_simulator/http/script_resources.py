@@ -2,88 +2,73 @@
 
 import base64
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import yaml
 
-from maas_simulator.http.calls import Answer, Call, Endpoint
-from maas_simulator.http.resources import DELETED, Resource, check_admin
+from maas_simulator.http.calls import Answer, Call, keyed
+from maas_simulator.http.resources import Resource, add_tag, check_admin, remove_tag
+from maas_simulator.model import fields
 from maas_simulator.model.built_in_scripts import NEW_SCRIPT, add_revision
-from maas_simulator.model.fields import (
-    Cleaning,
-    Field,
-    Invalid,
-    Reader,
-    RecordForm,
-    boolean,
-    find,
-    listed,
-    text,
-    verbatim,
-)
+from maas_simulator.model.fields import Cleaning, Field, Invalid, Reader, RecordForm, find
 from maas_simulator.model.forms import Form, each, last, mandatory
 from maas_simulator.model.networks import API
-from maas_simulator.model.records import Record, Table, Tables
+from maas_simulator.model.records import Record, Tables
 from maas_simulator.model.refusals import Refusal, invalid, not_found
 from maas_simulator.model.scripts import JSON, SetType, duration, http_date
 from maas_simulator.state import RegionState
 
 HARDWARE: Final = ("Node", "CPU", "Memory", "Storage", "Network", "GPU")
-"""The names of the values of ``hardware_type``."""
 PARALLEL: Final = ("Disabled", "Run along other instances of this script", "Run along any other script.")
 TYPE_NAMES: Final = {
-    "commissioning": SetType.COMMISSIONING,
-    "commission": SetType.COMMISSIONING,
-    "testing": SetType.TESTING,
-    "test": SetType.TESTING,
+    **dict.fromkeys(("commissioning", "commission"), SetType.COMMISSIONING),
+    **dict.fromkeys(("testing", "test"), SetType.TESTING),
     "release": SetType.RELEASE,
 }
+_HARDWARE: Final = {name.lower(): number for number, name in enumerate(HARDWARE)}
+_PARALLEL: Final = {"disabled": 0, "instance": 1, "any": 2}
 _UNIT_SECONDS: Final = (3600, 60, 1)
 _METADATA: Final = re.compile(
     r"^# --- Start MAAS \d+\.\d+ script metadata ---\n(.*?)^# --- End MAAS", re.DOTALL | re.MULTILINE
 )
 
 
-def script_type(value: str) -> int:
-    """Read a type of scripts, by name or number; 400 for others."""
-    if value.isdecimal():
-        if int(value) in set(TYPE_NAMES.values()):
+def named_number(known: Mapping[str, int], wrong: str, wrong_number: str = "") -> Callable[[str], int]:
+    """Return the reader of a filter that takes a name or its number; 400 for others."""
+
+    def read(value: str) -> int:
+        if value in known:
+            return int(known[value])
+        if value.isdecimal() and int(value) in known.values():
             return int(value)
-        raise Refusal(400, "Invalid script type numeric value.")
-    if value not in TYPE_NAMES:
-        raise Refusal(400, "Script type must be commissioning, testing or release")
-    return int(TYPE_NAMES[value])
+        raise Refusal(400, wrong_number if wrong_number and value.isdecimal() else wrong)
+
+    return read
 
 
-def hardware_type(value: str) -> int:
-    """Read a type of hardware, by name or number; 400 for others."""
-    names = [name.lower() for name in HARDWARE]
-    if value.isdecimal():
-        if int(value) < len(names):
-            return int(value)
-        raise Refusal(400, "Invalid hardware type numeric value.")
-    if value not in names:
-        raise Refusal(400, "Hardware type must be node, cpu, memory, storage, or gpu")
-    return names.index(value)
+script_type: Final = named_number(
+    TYPE_NAMES, "Script type must be commissioning, testing or release", "Invalid script type numeric value."
+)
+hardware_type: Final = named_number(
+    _HARDWARE,
+    "Hardware type must be node, cpu, memory, storage, or gpu",
+    "Invalid hardware type numeric value.",
+)
+_parallel: Final = named_number(_PARALLEL, "Script parallel must be disabled, instance, or any.")
 
 
-def _reported(read: Any) -> Reader:
+def _reported(read: Callable[[str], int]) -> Reader:
     """Report the refusal of a filter as the message of a form's field."""
 
     def as_field(_tables: Tables, value: str) -> int:
         try:
-            return int(read(value.strip().lower()))
+            return read(value.strip().lower())
         except Refusal as refusal:
             raise Invalid(refusal.body) from None
 
     return as_field
-
-
-def _parallel(value: str) -> int:
-    names = ["disabled", "instance", "any"]
-    if value in names or (value.isdecimal() and int(value) < len(names)):
-        return names.index(value) if value in names else int(value)
-    raise Refusal(400, "Script parallel must be disabled, instance, or any.")
 
 
 def _timeout(_tables: Tables, value: str) -> int:
@@ -112,7 +97,7 @@ def _dictionary(name: str, *, nested: bool = False) -> Reader:
 
 
 def _check_script(cleaning: Cleaning) -> None:
-    """Read the text of the script, and let the metadata in its comments win over the form's fields."""
+    """Check the text and the name of the script, and tag it with its type of hardware."""
     values, data = cleaning.values, cleaning.values["script"]
     if not data and cleaning.old is None:
         cleaning.add_error("script", "Must be given a value")
@@ -121,30 +106,26 @@ def _check_script(cleaning: Cleaning) -> None:
     if cleaning.old is not None and cleaning.old["default"]:
         for name in cleaning.given.keys() & values.keys() - {"tags", "timeout"}:
             cleaning.add_error(name, "Not allowed to change on default scripts.")
-    if (values["name"] or "").isdecimal():
+    name = values["name"] or ""
+    if name.isdecimal():
         cleaning.add_error("name", "Cannot be a number.")
-    if (values["name"] or "") == "none":
+    if name == "none":
         cleaning.add_error("name", '"none" is a reserved name.')
-    hardware = [name.lower() for name in HARDWARE]
-    tags = [tag for tag in values["tags"] if tag not in (*hardware, "destructive")]
     if not cleaning.errors:
-        tags.append(hardware[values["hardware_type"]])
-        values["tags"] = [*tags, "destructive"] if values["destructive"] else tags
+        tags = [tag for tag in values["tags"] if tag not in (*_HARDWARE, "destructive")]
+        destructive = ["destructive"] if values["destructive"] else []
+        values["tags"] = [*tags, list(_HARDWARE)[values["hardware_type"]], *destructive]
 
 
-class _ScriptForm(RecordForm):
-    """A form whose fields may also be in comments of the script, as YAML."""
-
-    def clean(self, tables: Tables, given: Form, table: Table | None, old: Record | None = None) -> Record:
-        """Add the metadata to the form."""
-        found = _METADATA.search(last(given, "script"))
-        try:
-            metadata = yaml.safe_load(re.sub(r"^# ?", "", found[1], flags=re.MULTILINE)) if found is not None else {}
-        except yaml.YAMLError as error:
-            raise invalid("script", f"Invalid YAML: {error}") from error
-        written = {name: [_written(value)] for name, value in metadata.items()} if isinstance(metadata, dict) else {}
-        fields = {("type" if name == "script_type" else name): values for name, values in {**given, **written}.items()}
-        return super().clean(tables, fields, table, old)
+def _with_metadata(given: Form) -> Form:
+    """Add the fields in comments of the script, as YAML, which win over the others."""
+    found = _METADATA.search(last(given, "script"))
+    try:
+        metadata = yaml.safe_load(re.sub(r"^# ?", "", found[1], flags=re.MULTILINE)) if found is not None else {}
+    except yaml.YAMLError as error:
+        raise invalid("script", f"Invalid YAML: {error}") from error
+    written = {name: [_written(value)] for name, value in metadata.items()} if isinstance(metadata, dict) else {}
+    return {("type" if name == "script_type" else name): values for name, values in {**given, **written}.items()}
 
 
 def _written(value: Any) -> str:
@@ -154,18 +135,16 @@ def _written(value: Any) -> str:
     return yaml.safe_dump(value) if isinstance(value, dict) else str(value)
 
 
-def _store_revision(call: Call, script: Record) -> None:
+def _keep_revision(call: Call, values: Record, old: Record | None) -> None:
     """Keep the text of the script as a revision."""
-    data, comment = script.pop("script"), script.pop("comment")
-    for name, value in NEW_SCRIPT.items():
-        script.setdefault(name, value)
+    data, comment = values.pop("script"), values.pop("comment")
+    values |= {name: value for name, value in (old or NEW_SCRIPT).items() if name not in values}
     if data:
-        add_revision(call.region.tables, script, data, comment or None, call.region.now())
+        add_revision(call.region.tables, values, data, comment or None, call.region.now())
 
 
-def script_json(region: RegionState, script: Record, *, include_script: bool = False) -> JSON:
+def script_json(_region: RegionState, script: Record, *, include_script: bool = False) -> JSON:
     """A script with the list of its revisions, newest first."""
-    del region
     hidden = ("history", "seconds", "script", "comment")
     return {
         **{name: value for name, value in script.items() if name not in hidden},
@@ -194,13 +173,9 @@ def is_chosen(script: Record, names: list[str]) -> bool:
 
 def list_scripts(call: Call) -> Answer:
     """The scripts of a type, for a type of hardware, or with a name or tag."""
-    found = list(SCRIPTS.table(call).values())
-    if kind := last(call.query, "type"):
-        found = call.region.tables["Script"].where(type=script_type(kind))
-    if hardware := last(call.query, "hardware_type"):
-        number = hardware_type(hardware)
-        found = [script for script in found if script["hardware_type"] == number]
-    names = each(call.query, "filters")
+    readers = {"type": script_type, "hardware_type": hardware_type}
+    asked = {name: read(value) for name, read in readers.items() if (value := last(call.query, name))}
+    names, found = each(call.query, "filters"), SCRIPTS.table(call).where(**asked)
     return Answer([_shown(call, script) for script in found if is_chosen(script, names)])
 
 
@@ -223,42 +198,24 @@ def download(call: Call) -> Answer:
     raise not_found("VersionedTextFile")
 
 
-def revert(call: Call) -> Answer:
-    """Go back to an older revision of a script."""
-    script = SCRIPTS.get_to_change(call)
-    script["history"] = reverted(call, script)
-    return Answer(script_json(call.region, script))
-
-
-def reverted(call: Call, record: Record) -> list[Record]:
-    """The history of a record without the revisions that ``to`` takes back: an id, or minus a number of revisions."""
+def revert(call: Call, record: Record) -> None:
+    """Go back to an older revision of a script or DHCP snippet: to an id, or by minus a number of revisions."""
     to, history = mandatory(call.form, "to"), record.get("history", [])
     if not re.fullmatch(r"-?\d+", to):
         raise Refusal(400, "Invalid to: Please enter an integer value")
-    if int(to) > 0:
-        kept = [revision for revision in history if revision["id"] <= int(to)]
-        if not kept or kept[0]["id"] != int(to):
-            raise Refusal(400, f"{to} not found in history.")
-        return kept
-    if -int(to) >= len(history):
+    kept = history[-int(to) :] if int(to) <= 0 else [each for each in history if each["id"] <= int(to)]
+    if int(to) > 0 and (not kept or kept[0]["id"] != int(to)):
+        raise Refusal(400, f"{to} not found in history.")
+    if not kept:
         raise Refusal(400, "Goes too far back.")
-    return list(history[-int(to) :])
+    record["history"] = kept
 
 
-def add_tag(call: Call) -> Answer:
+def _add_tag(call: Call, script: Record) -> None:
     """Add a tag to a script."""
-    script, tag = SCRIPTS.get_to_change(call), mandatory(call.form, "tag")
-    if "," in tag:
+    if "," in last(call.form, "tag"):
         raise Refusal(400, 'Tag may not contain a ",".')
-    script["tags"] = list(dict.fromkeys((*script["tags"], tag)))
-    return Answer(script_json(call.region, script))
-
-
-def remove_tag(call: Call) -> Answer:
-    """Remove a tag from a script."""
-    script, tag = SCRIPTS.get_to_change(call), mandatory(call.form, "tag")
-    script["tags"] = [name for name in script["tags"] if name != tag]
-    return Answer(script_json(call.region, script))
+    add_tag(call, script)
 
 
 def _refuse_built_in(_call: Call, script: Record) -> None:
@@ -266,52 +223,41 @@ def _refuse_built_in(_call: Call, script: Record) -> None:
         raise Refusal(400, "Unable to delete default script")
 
 
-def _by_name_or_id(_call: Call, table: Table, name: str) -> Record | None:
-    return table.named(name) or find(table, name)
-
-
 SCRIPTS: Final = Resource(
     "Script",
     "scripts/",
     "scripts/{name}",
     script_json,
-    form=_ScriptForm(
+    form=RecordForm(
         "Script",
-        (
-            Field("name", text(255, r"[\w.-]+"), required=True, unique=True),
-            Field("title", text(255)),
-            Field("description", text()),
-            Field("tags", listed, default=[]),
-            Field("type", _reported(script_type), default=int(SetType.TESTING)),
-            Field("hardware_type", _reported(hardware_type), default=0),
-            Field("parallel", _reported(_parallel), default=0),
-            Field("results", _dictionary("results"), default={}),
-            Field("parameters", _dictionary("parameters", nested=True), default={}),
-            Field("packages", _dictionary("packages"), default={}),
-            Field("timeout", _timeout, default=0),
-            Field("for_hardware", listed, default=[]),
-            *(
-                Field(name, boolean, default=False)
-                for name in ("destructive", "may_reboot", "recommission", "apply_configured_networking")
-            ),
-            Field("comment", text()),
-            Field("script", verbatim),
+        Field("name", fields.text(255, r"[\w.-]+"), required=True, unique=True),
+        Field("title", fields.text(255)),
+        Field("description", fields.text()),
+        Field("tags", fields.listed, default=[]),
+        Field("type", _reported(script_type), default=int(SetType.TESTING)),
+        Field("hardware_type", _reported(hardware_type), default=0),
+        Field("parallel", _reported(_parallel), default=0),
+        Field("results", _dictionary("results"), default={}),
+        Field("parameters", _dictionary("parameters", nested=True), default={}),
+        Field("packages", _dictionary("packages"), default={}),
+        Field("timeout", _timeout, default=0),
+        Field("for_hardware", fields.listed, default=[]),
+        *(
+            Field(name, fields.boolean, default=False)
+            for name in ("destructive", "may_reboot", "recommission", "apply_configured_networking")
         ),
-        _check_script,
+        Field("comment", fields.text()),
+        Field("script", fields.verbatim),
+        check=_check_script,
     ),
-    find=_by_name_or_id,
+    given=lambda call: _with_metadata(call.form),
+    find=lambda _call, table, name: table.named(name) or find(table, name),
     may_call=check_admin,
-    after_create=_store_revision,
-    after_update=lambda call, script, _before: _store_revision(call, script),
+    before_store=_keep_revision,
     before_delete=_refuse_built_in,
-    more_many={("GET", None): list_scripts},
-    more_one={
-        ("GET", None): read_script,
-        ("GET", "download"): download,
-        ("POST", "revert"): revert,
-        ("POST", "add_tag"): add_tag,
-        ("POST", "remove_tag"): remove_tag,
-    },
+    changes={"revert": revert, "add_tag": _add_tag, "remove_tag": remove_tag},
+    more_many=keyed(GET=list_scripts),
+    more_one=keyed(GET=read_script, GET_download=download),
 )
 
 
@@ -319,65 +265,42 @@ def _commissioning(call: Call) -> list[Record]:
     return sorted(SCRIPTS.table(call).where(type=int(SetType.COMMISSIONING)), key=lambda script: str(script["name"]))
 
 
+def _text(script: Record) -> str:
+    return str(script["history"][0]["data"])
+
+
 def list_names(call: Call) -> Answer:
     """The names of the commissioning scripts."""
     return Answer([script["name"] for script in _commissioning(call)])
 
 
-def create_commissioning_script(call: Call) -> Answer:
-    """Create a commissioning script from its name and text."""
-    given = {"name": [last(call.form, "name")], "script": [last(call.form, "content")], "type": ["commissioning"]}
-    record = SCRIPTS.table(call).add(**SCRIPTS.form.clean(call.region.tables, given, SCRIPTS.table(call)))
-    _store_revision(call, record)
-    return Answer({"name": record["name"], "content": _text(record)})
-
-
-def _text(script: Record) -> str:
-    return str(script["history"][0]["data"])
-
-
-def _commissioning_script(call: Call) -> Record:
-    found = next((script for script in _commissioning(call) if script["name"] == call.parts[0]), None)
-    if found is None:
-        raise not_found("Script")
-    return found
-
-
-def read_commissioning_script(call: Call) -> Answer:
+def read_text(call: Call) -> Answer:
     """The text of a commissioning script."""
-    return Answer(text=_text(_commissioning_script(call)), content_type="application/binary")
+    return Answer(text=_text(COMMISSIONING_SCRIPTS.get(call)), content_type="application/binary")
 
 
-def update_commissioning_script(call: Call) -> Answer:
+def replace_text(call: Call) -> Answer:
     """Replace the text of a commissioning script."""
-    script = _commissioning_script(call)
+    script = COMMISSIONING_SCRIPTS.get(call)
     add_revision(call.region.tables, script, mandatory(call.form, "content"), None, call.region.now())
-    return Answer({"name": script["name"], "content": _text(script)})
+    return Answer(COMMISSIONING_SCRIPTS.view(call.region, script))
 
 
-def delete_commissioning_script(call: Call) -> Answer:
-    """Delete a commissioning script of a user."""
-    script = _commissioning_script(call)
-    _refuse_built_in(call, script)
-    del SCRIPTS.table(call)[script["id"]]
-    return DELETED
+def _from_content(call: Call) -> Form:
+    given = {"name": [last(call.form, "name")], "script": [last(call.form, "content")], "type": ["commissioning"]}
+    return _with_metadata(given)
 
 
-COMMISSIONING_SCRIPTS: Final = (
-    Endpoint(
-        "CommissioningScripts",
-        "commissioning-scripts/",
-        {("GET", None): list_names, ("POST", None): create_commissioning_script},
-        restricted=True,
-    ),
-    Endpoint(
-        "CommissioningScript",
-        "commissioning-scripts/{name}",
-        {
-            ("GET", None): read_commissioning_script,
-            ("PUT", None): update_commissioning_script,
-            ("DELETE", None): delete_commissioning_script,
-        },
-        restricted=True,
-    ),
+COMMISSIONING_SCRIPTS: Final = replace(
+    SCRIPTS,
+    many="commissioning-scripts/",
+    one="commissioning-scripts/{name}",
+    name="CommissioningScript",
+    view=lambda _region, script: {"name": script["name"], "content": _text(script)},
+    given=_from_content,
+    find=lambda call, _table, name: next((each for each in _commissioning(call) if each["name"] == name), None),
+    restricted=True,
+    changes={},
+    more_many=keyed(GET=list_names),
+    more_one=keyed(GET=read_text, PUT=replace_text),
 )

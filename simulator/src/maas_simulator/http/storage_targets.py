@@ -1,15 +1,18 @@
 """What a path below a machine's storage names, and the checks that all of its operations have in common."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.render import machine_json
 from maas_simulator.http.storage_views import device_json, group_json, partition_json
 from maas_simulator.model.disks import Storage
+from maas_simulator.model.fields import RecordForm
+from maas_simulator.model.forms import Form
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.records import Record
-from maas_simulator.model.refusals import conflict, forbidden, not_found, not_simulated
+from maas_simulator.model.refusals import conflict, not_found, not_simulated
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.storage import changeable_storage
@@ -20,85 +23,74 @@ FREE: Final = frozenset({Status.READY, Status.ALLOCATED})
 
 @dataclass(frozen=True)
 class Target:
-    """What a path names: the storage of a machine, and a volume group, block device or partition there."""
+    """What a path names: a machine with its storage, or a volume group, block device or partition there."""
 
+    call: Call
     machine: SimulatedMachine
     storage: Storage
-    group: Record | None = None
-    device: Record | None = None
-    partition: Record | None = None
+    kind: str = "Machine"
+    record: Record = field(default_factory=dict)
+    device: Record = field(default_factory=dict)
+    """The block device of a partition."""
 
-    @property
-    def record(self) -> Record:
-        """The object itself."""
-        return self.partition or self.device or self.group or {}
+    def clean(self, form: RecordForm, given: Form | None = None, old: Record | None = None) -> Record:
+        """Read the request by a form."""
+        return form.clean(self.call.region.tables, self.call.form if given is None else given, None, old)
 
-    @property
-    def noun(self) -> str:
-        """The name in MAAS's messages."""
-        return "partition" if self.partition else "block device"
+    def new_id(self, kind: str) -> int:
+        """Return an id for a new object."""
+        return self.call.region.tables.take_id(kind)
 
     def view(self) -> JSON:
         """The object as JSON."""
-        if self.group is not None:
-            return group_json(self.machine, self.storage, self.group)
-        if self.device is not None and self.partition is not None:
-            return partition_json(self.machine, self.storage, self.device, self.partition)
-        return device_json(self.machine, self.storage, self.record)
-
-
-Change = Callable[[Call, Target], Answer | None]
-"""Carries out an operation, and returns the answer unless it is the object."""
+        match self.kind:
+            case "VolumeGroup":
+                return group_json(self.machine, self.storage, self.record)
+            case "BlockDevice":
+                return device_json(self.machine, self.storage, self.record)
+            case "Partition":
+                return partition_json(self.machine, self.storage, self.device, self.record)
+        return machine_json(self.call.region, self.machine)
 
 
 @dataclass(frozen=True)
 class StorageOperation:
     """An operation on the storage of a machine. MAAS's 409 has the ``words``, with the kind of object for ``{}``."""
 
-    change: Change
+    change: Callable[[Target], Target | Answer | None]
+    """Carries it out, and returns the answer or the object to show, if it is another one."""
     words: str
-    permission: str = "edit"
+    permission: str = "configure"
     statuses: Collection[Status] = FREE
 
     def __call__(self, call: Call) -> Answer:
         """Check who may do this and when, and do it."""
         found = find(call)
-        words = self.words.format(found.noun)
-        check_change(call, found.machine, words, self.permission, self.statuses)
-        if found.machine.status is Status.READY and not call.user.is_superuser:
-            raise forbidden()
-        answer = self.change(call, found)
+        call.check_permission(self.permission, found.machine)
+        if found.machine.status not in self.statuses:
+            words = self.words.format("partition" if found.kind == "Partition" else "block device")
+            names = "Ready or Allocated" if Status.ALLOCATED in self.statuses else "Ready"
+            raise conflict(f"Cannot {words} because the machine is not {names}.")
+        result = self.change(found) or found
         found.machine.storage = found.storage
-        return answer or Answer(found.view())
-
-
-def check_change(
-    call: Call, machine: SimulatedMachine, words: str, permission: str = "edit", statuses: Collection[Status] = FREE
-) -> None:
-    """Check who may change storage, and when."""
-    call.check_permission(permission, machine)
-    if machine.status not in statuses:
-        names = "Ready or Allocated" if Status.ALLOCATED in statuses else "Ready"
-        raise conflict(f"Cannot {words} because the machine is not {names}.")
+        return result if isinstance(result, Answer) else Answer(result.view())
 
 
 def find(call: Call) -> Target:
     """Find what the path names."""
     kind = "VolumeGroup" if "/volume-group/" in call.path else "BlockDevice"
     machine = call.machine("Machine" if len(call.parts) == 1 else kind)
-    target = Target(machine, changeable_storage(machine))
+    target = Target(call, machine, changeable_storage(machine))
     if len(call.parts) == 1:
         return target
     table = target.storage.groups if kind == "VolumeGroup" else target.storage.devices
     found = _named(kind, table.values(), call.parts[1])
-    if kind == "VolumeGroup":
-        return replace(target, group=found)
-    target = replace(target, device=found)
     if "/partition/" not in call.path:
-        return target
+        return replace(target, kind=kind, record=found)
     if not found["partitions"]:
         raise not_found("PartitionTable")
-    return replace(target, partition=_named("Partition", found["partitions"], call.parts[2]))
+    partition = _named("Partition", found["partitions"], call.parts[2])
+    return replace(target, kind="Partition", record=partition, device=found)
 
 
 def _named(kind: str, records: Collection[Record], name: str) -> Record:

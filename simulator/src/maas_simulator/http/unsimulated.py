@@ -1,10 +1,10 @@
 """Paths, methods and operations of MAAS 3.7 that are not simulated and return 501."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.calls import Answer, Call, Handlers
 from maas_simulator.model.refusals import not_simulated
 
 
@@ -78,7 +78,9 @@ UNSIMULATED: Final[Mapping[str, str]] = {
 """Unsimulated methods by path relative to the API; ``METHOD:op`` for operations."""
 
 
-def unsimulated_handlers(path: str) -> Iterator[tuple[tuple[str, str | None], NotSimulated]]:
-    """Yield the handlers of the unsimulated methods of a path, by method and op."""
-    for method, _, op in (name.partition(":") for name in UNSIMULATED.get(path, "").split()):
-        yield (method, op or None), NotSimulated(f"{method} op={op}" if op else method)
+def unsimulated_handlers(path: str) -> Handlers:
+    """The handlers of the unsimulated methods of a path."""
+    keys = (
+        (method, op or None) for method, _, op in (name.partition(":") for name in UNSIMULATED.get(path, "").split())
+    )
+    return {(method, op): NotSimulated(f"{method} op={op}" if op else method) for method, op in keys}

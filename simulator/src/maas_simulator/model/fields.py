@@ -5,7 +5,7 @@ The messages are those of Django, and of MAAS's own validators; each was recorde
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
@@ -66,19 +66,28 @@ class Cleaning:
         """Add messages about a field."""
         self.errors.setdefault(name, []).extend(messages)
 
+    def is_taken(self, table: Table, **values: object) -> bool:
+        """Whether another object has these values."""
+        return any(row is not self.old for row in table.where(**values))
+
 
 Check = Callable[[Cleaning], None]
 """Checks several fields together, after each was read. Adds errors, and may set values."""
 
 
-@dataclass(frozen=True)
 class RecordForm:
-    """A form that creates or changes a record. Unknown parameters are ignored, as in MAAS."""
+    """A form that creates or changes a record. Unknown parameters are ignored, as in MAAS.
 
-    label: str
-    """The name of the kind in messages, such as ``Resource pool``."""
-    fields: Sequence[Field]
-    check: Check | None = None
+    ``label`` is the name of the kind in messages, such as ``Resource pool``.
+    """
+
+    def __init__(self, label: str, *fields: Field, check: Check | None = None) -> None:
+        self.label, self.fields, self.check = label, fields, check
+
+    @property
+    def defaults(self) -> Record:
+        """The values of a new object of which nothing is given."""
+        return {each.name: each.default for each in self.fields}
 
     def clean(self, tables: Tables, given: Form, table: Table | None, old: Record | None = None) -> Record:
         """Return the values to store. A change (with ``old``) keeps the fields that are left out.
@@ -119,25 +128,43 @@ class RecordForm:
 
     def _check_unique(self, cleaning: Cleaning, table: Table) -> None:
         for each in (each for each in self.fields if each.unique and cleaning.values.get(each.name)):
-            same = table.where(**{each.name: cleaning.values[each.name]})
-            if any(row is not cleaning.old for row in same):
+            if cleaning.is_taken(table, **{each.name: cleaning.values[each.name]}):
                 label = each.label or each.name.capitalize().replace("_", " ")
                 cleaning.add_error(each.name, f"{self.label} with this {label} already exists.")
 
 
-def text(most: int | None = None, pattern: str = "", wrong: str = "Enter a valid value.") -> Reader:
-    """Read a text of at most ``most`` characters that matches a pattern."""
-    compiled = re.compile(pattern or r"(?s:.*)")
+def checked(*rules: tuple[Callable[[str], object], str], convert: Callable[[str], Any] = str) -> Reader:
+    """Read a text that passes tests, without the spaces around it.
 
-    def read(_tables: Tables, value: str) -> str:
+    The message of the first test that fails may have the text as ``{0}``, and its length as ``{1}``.
+    """
+
+    def read(_tables: Tables, value: str) -> Any:
         value = value.strip()
-        if most is not None and len(value) > most:
-            raise Invalid(f"Ensure this value has at most {most} characters (it has {len(value)}).")
-        if not compiled.fullmatch(value):
-            raise Invalid(wrong)
-        return value
+        for test, wrong in rules:
+            if not test(value):
+                raise Invalid(wrong.format(value, len(value)))
+        return convert(value)
 
     return read
+
+
+def parsed(parse: Callable[[str], Any], wrong: str) -> Reader:
+    """Read what a function can parse. The message for another value may have it as ``{}``."""
+
+    def read(_tables: Tables, value: str) -> Any:
+        try:
+            return parse(value.strip())
+        except ValueError:
+            raise Invalid(wrong.format(value.strip())) from None
+
+    return read
+
+
+def text(most: int | None = None, pattern: str = "(?s:.*)", wrong: str = "Enter a valid value.") -> Reader:
+    """Read a text of at most ``most`` characters that matches a pattern."""
+    too_long = f"Ensure this value has at most {most} characters (it has {{1}})."
+    return checked((lambda value: most is None or len(value) <= most, too_long), (re.compile(pattern).fullmatch, wrong))
 
 
 def verbatim(_tables: Tables, value: str) -> str:
@@ -147,18 +174,12 @@ def verbatim(_tables: Tables, value: str) -> str:
 
 def whole(least: int | None = None, most: int | None = None) -> Reader:
     """Read a whole number."""
-
-    def read(_tables: Tables, value: str) -> int:
-        if not re.fullmatch(r"\s*-?\d+\s*", value):
-            raise Invalid("Enter a whole number.")
-        number = int(value)
-        if least is not None and number < least:
-            raise Invalid(f"Ensure this value is greater than or equal to {least}.")
-        if most is not None and number > most:
-            raise Invalid(f"Ensure this value is less than or equal to {most}.")
-        return number
-
-    return read
+    return checked(
+        (re.compile(r"-?\d+").fullmatch, "Enter a whole number."),
+        (lambda value: least is None or int(value) >= least, f"Ensure this value is greater than or equal to {least}."),
+        (lambda value: most is None or int(value) <= most, f"Ensure this value is less than or equal to {most}."),
+        convert=int,
+    )
 
 
 _SIZE: Final = re.compile(r"(-?\d+)([kmgtpe]?)", re.IGNORECASE)
@@ -184,12 +205,12 @@ def boolean(_tables: Tables, value: str) -> bool:
     return is_true(value)
 
 
-def choice(*known: str) -> Reader:
+def choice(*known: str, wrong: str = "Select a valid choice. {} is not one of the available choices.") -> Reader:
     """Read one of several names."""
 
     def read(_tables: Tables, value: str) -> str:
         if value not in known:
-            raise Invalid(f"Select a valid choice. {value} is not one of the available choices.")
+            raise Invalid(wrong.format(value))
         return value
 
     return read
@@ -197,13 +218,7 @@ def choice(*known: str) -> Reader:
 
 def one_of(name: str, *known: str) -> Reader:
     """Read one of several names. The message for others lists them."""
-
-    def read(_tables: Tables, value: str) -> str:
-        if value not in known:
-            raise Invalid(no_such_choice(name, value, known))
-        return value
-
-    return read
+    return choice(*known, wrong=no_such_choice(name, "{}", known))
 
 
 def no_such_choice(name: str, value: str, known: Iterable[object]) -> str:
@@ -217,97 +232,84 @@ def listed(_tables: Tables, value: str) -> list[str]:
     return value.replace(",", " ").split()
 
 
+def all_of(read: Reader) -> Reader:
+    """Read a list, each element in the same way."""
+    return lambda tables, value: [read(tables, each) for each in listed(tables, value)]
+
+
 def reference(kind: str, *, by: str = "id") -> Reader:
     """Read the id of another object, which the request names by id, or by another field."""
-
-    def read(tables: Tables, value: str) -> int:
-        found = find(tables[kind], value) if by == "id" else tables[kind].named(value, by)
-        if found is None:
-            raise Invalid(NO_CHOICE)
-        return int(found["id"])
-
-    return read
+    return lambda tables, value: _id_of(
+        find(tables[kind], value) if by == "id" else tables[kind].named(value, by), NO_CHOICE
+    )
 
 
 def domain(tables: Tables, value: str) -> int:
     """Read the id of the domain of a machine or device, which the request names by name or id."""
     known = tables["Domain"]
-    found = known.get(int(value)) if value.isdecimal() else known.named(value)
-    if found is None:
-        raise Invalid(f"Unable to find domain {value}")
-    return int(found["id"])
+    return _id_of(find(known, value) if value.isdecimal() else known.named(value), f"Unable to find domain {value}")
 
 
 def specified(kind: str) -> Reader:
     """Read the id of an object of the network that the request names by a specifier."""
-
-    def read(tables: Tables, value: str) -> int:
-        found = matching(tables, kind, value)
-        if not found:
-            raise Invalid(f"None found with {'='.join(parse_specifier(kind, value))}.")
-        return int(found[0]["id"])
-
-    return read
+    return lambda tables, value: _id_of(next(iter(matching(tables, kind, value)), None), not_specified(kind, value))
 
 
-def address(_tables: Tables, value: str) -> str:
-    """Read an IP address."""
-    try:
-        return str(ip_address(value.strip()))
-    except ValueError:
-        raise Invalid("Enter a valid IPv4 or IPv6 address.") from None
+def not_specified(kind: str, specifier: str) -> str:
+    """MAAS's message about a specifier that names nothing."""
+    return f"None found with {'='.join(parse_specifier(kind, specifier))}."
 
 
-def address_list(_tables: Tables, value: str) -> str:
+def _id_of(found: Record | None, wrong: str) -> int:
+    if found is None:
+        raise Invalid(wrong)
+    return int(found["id"])
+
+
+address: Final = parsed(lambda value: str(ip_address(value)), "Enter a valid IPv4 or IPv6 address.")
+_ADDRESS_IN_LIST: Final = parsed(ip_address, "Invalid IP address: {}; provide a list of space-separated IP addresses")
+
+
+def address_list(tables: Tables, value: str) -> str:
     """Read IP addresses, separated by commas or spaces."""
-    given = value.replace(",", " ").split()
+    given = listed(tables, value)
     for each in given:
-        try:
-            ip_address(each)
-        except ValueError:
-            raise Invalid(f"Invalid IP address: {each}; provide a list of space-separated IP addresses") from None
+        _ADDRESS_IN_LIST(tables, each)
     return " ".join(given)
 
 
-def cidr(_tables: Tables, value: str) -> str:
-    """Read a network with its prefix length."""
+def _network(value: str) -> str:
     if "/" not in value:
-        raise Invalid("Required format: <network>/<prefixlen>.")
-    try:
-        return str(ip_network(value.strip(), strict=False))
-    except ValueError:
-        raise Invalid("Required format: <network>/<prefixlen>.") from None
+        raise ValueError(value)
+    return str(ip_network(value, strict=False))
 
 
-def mac_address(_tables: Tables, value: str) -> str:
-    """Read a MAC address."""
-    if not MAC_ADDRESS.fullmatch(value.strip()):
-        raise Invalid(f"'{value}' is not a valid MAC address.")
-    return value.strip().lower().replace("-", ":")
+cidr: Final = parsed(_network, "Required format: <network>/<prefixlen>.")
+mac_address: Final = checked(
+    (MAC_ADDRESS.fullmatch, "'{}' is not a valid MAC address."), convert=lambda mac: mac.lower().replace("-", ":")
+)
+_HOSTNAME: Final = checked(
+    (lambda name: "_" not in name, "Host label cannot contain underscore: '{}'."),
+    (
+        lambda name: len(name) <= LONGEST_LABEL,
+        f"Label is too long: '{{}}'.  Maximum allowed is {LONGEST_LABEL} characters.",
+    ),
+    (re.compile(r"[a-z0-9.-]+").fullmatch, "Label contains disallowed characters: '{}'."),
+    (lambda name: name == name.strip("-"), "Label cannot start or end with a hyphen: '{}'."),
+)
 
 
-def hostname(_tables: Tables, value: str) -> str:
+def hostname(tables: Tables, value: str) -> str:
     """Read the name of a node."""
-    value = value.strip().lower()
-    if "_" in value:
-        raise Invalid(f"Host label cannot contain underscore: '{value}'.")
-    if len(value) > LONGEST_LABEL:
-        raise Invalid(f"Label is too long: '{value}'.  Maximum allowed is {LONGEST_LABEL} characters.")
-    if not re.fullmatch(r"[a-z0-9.-]+", value):
-        raise Invalid(f"Label contains disallowed characters: '{value}'.")
-    if value.startswith("-") or value.endswith("-"):
-        raise Invalid(f"Label cannot start or end with a hyphen: '{value}'.")
-    return value
+    return str(_HOSTNAME(tables, value.lower()))
 
 
 def json_object(wrong: str) -> Reader:
     """Read a JSON object."""
+    load = parsed(json.loads, "Enter a valid JSON.")
 
-    def read(_tables: Tables, value: str) -> Record:
-        try:
-            found = json.loads(value)
-        except ValueError:
-            raise Invalid("Enter a valid JSON.") from None
+    def read(tables: Tables, value: str) -> Record:
+        found = load(tables, value)
         if not isinstance(found, dict):
             raise Invalid(wrong)
         return found

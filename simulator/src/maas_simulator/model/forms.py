@@ -41,6 +41,11 @@ def is_true(value: str) -> bool:
     return value.lower() not in ("", "false")
 
 
+def is_yes(form: Form, name: str, default: str = "") -> bool:
+    """Read a boolean of which everything unknown is false."""
+    return (last(form, name) or default).lower() in _YES
+
+
 def loose_boolean(form: Form, name: str) -> bool:
     """Read a boolean of a form, such as those of release, commission, test and of a new machine."""
     return is_true(last(form, name))

@@ -1,8 +1,9 @@
 """The hardware of machines of one model, as commissioning finds it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from pathlib import Path
 from typing import Final
 
 GIGABYTE: Final = 10**9
@@ -37,30 +38,5 @@ class Hardware:
     link_speed: int = 10000
 
 
-SIMULATED: Final = Hardware(
-    MappingProxyType(
-        {
-            "system_vendor": "Simulated",
-            "system_product": "SIM-1",
-            "system_version": "1",
-            "mainboard_vendor": "Simulated",
-            "mainboard_product": "SIM-MB",
-            "mainboard_serial": "MB1",
-            "mainboard_version": "1",
-            "mainboard_firmware_vendor": "SimBIOS",
-            "mainboard_firmware_date": "01/01/2024",
-            "mainboard_firmware_version": "1.0",
-            "chassis_vendor": "Simulated",
-            "chassis_type": "Rack Mount Chassis",
-            "chassis_serial": "C1",
-            "chassis_version": "1",
-        }
-    ),
-    MappingProxyType(
-        {
-            "vendor": "My Corporation",
-            "product": "My Gigabit Network Connection",
-            "firmware_version": "1.63, 0x800009fa",
-        }
-    ),
-)
+SIMULATED: Final = Hardware(**json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8")))
+"""The model of machines whose hardware no world file defines."""

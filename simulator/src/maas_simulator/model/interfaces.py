@@ -1,6 +1,6 @@
 """The network interfaces of machines: derived from a machine's number, and records once its network was changed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from maas_simulator.model.machines import SimulatedMachine
@@ -9,17 +9,10 @@ from maas_simulator.model.records import Record, Table, Tables
 
 PHYSICAL, BOND, BRIDGE, VLAN = "physical", "bond", "bridge", "vlan"
 AUTO, DHCP, STATIC, LINK_UP = "auto", "dhcp", "static", "link_up"
-IPV6: Final = 6
 LONGEST_NAME: Final = 15
 """The length of the names that Linux has for interfaces."""
 BOOT_INTERFACE: Final = "eno1"
 """The name of the first interface of a machine that was commissioned."""
-
-UNKNOWN: Final[Record] = {
-    **dict.fromkeys(("vendor", "product", "firmware_version")),
-    "interface_speed": 0,
-    "link_speed": 0,
-}
 
 
 def interfaces(tables: Tables, machine: SimulatedMachine) -> Table:
@@ -41,15 +34,14 @@ def mac_addresses(tables: Tables, machine: SimulatedMachine) -> Collection[str]:
     return machine.mac_addresses if stored is None else [nic["mac_address"] for nic in stored.values()]
 
 
-def new_interface(tables: Tables, **fields: Any) -> Record:
-    """Build an interface without a link, whose id is new in the region."""
+def new_interface(number: int, **fields: Any) -> Record:
+    """Build an interface; by default one without a link of which nothing is known."""
     return {
-        **UNKNOWN,
-        "id": tables["Interface"].take_id(),
+        **dict.fromkeys(("vendor", "product", "firmware_version", "vlan", "discovered", "numa_node")),
+        "id": number,
         "type": PHYSICAL,
-        "vlan": None,
-        "discovered": None,
-        "numa_node": None,
+        "interface_speed": 0,
+        "link_speed": 0,
         "link_connected": True,
         "tags": [],
         "params": {},
@@ -59,10 +51,11 @@ def new_interface(tables: Tables, **fields: Any) -> Record:
     }
 
 
-def new_link(tables: Tables, mode: str, subnet: int | None = None, ip: str | None = None, now: float = 0.0) -> Record:
-    """Build a link, whose id is new in the region."""
-    number = tables["StaticIPAddress"].take_id()
-    return {"id": number, "mode": mode, "subnet": subnet, "ip_address": ip, "gateway": False, "created": now}
+def new_link(
+    number: int, mode: str, subnet: int | None = None, ip: str | None = None, created: float | None = None
+) -> Record:
+    """Build a link to a subnet, or one that only brings an interface up."""
+    return {"id": number, "mode": mode, "subnet": subnet, "ip_address": ip, "gateway": False, "created": created}
 
 
 def ip_addresses(nics: Table) -> list[str]:
@@ -71,24 +64,21 @@ def ip_addresses(nics: Table) -> list[str]:
     return own or [nic["discovered"]["ip_address"] for nic in nics.values() if nic["discovered"]]
 
 
-def default_gateway(tables: Tables, nics: Table, version: int) -> tuple[str | None, int | None]:
-    """The default gateway of a machine, and the link that a user chose for it. By default the first link counts."""
-    found = [
-        (link, gateway)
-        for nic in nics.values()
-        for link in nic["links"]
-        if (gateway := gateway_of(tables, link)) and (":" in gateway) == (version == IPV6)
-    ]
-    for link, gateway in found:
-        if link["gateway"]:
-            return gateway, link["id"]
-    return (found[0][1], None) if found else (None, None)
+def gateways_of(tables: Tables, nic: Record) -> Iterator[tuple[int, Record, str]]:
+    """The links of an interface whose subnet provides a gateway, each with the IP version and address of that."""
+    for link in nic["links"]:
+        subnet = None if link["mode"] == LINK_UP else tables["Subnet"].get(link["subnet"] or 0)
+        if subnet and subnet["gateway_ip"]:
+            yield 6 if ":" in subnet["gateway_ip"] else 4, link, subnet["gateway_ip"]
 
 
-def gateway_of(tables: Tables, link: Record) -> str | None:
-    """The gateway that a link's subnet provides."""
-    subnet = None if link["mode"] == LINK_UP else tables["Subnet"].get(link["subnet"] or 0)
-    return None if subnet is None else subnet["gateway_ip"]
+def choose_gateway(tables: Tables, nics: Table, chosen: Record) -> None:
+    """Make the gateway of a link the machine's for its version of IP."""
+    found = [each for nic in nics.values() for each in gateways_of(tables, nic)]
+    versions = {version for version, link, _ in found if link is chosen}
+    for version, link, _ in found:
+        if version in versions:
+            link["gateway"] = link is chosen
 
 
 def is_linked(nics: Table) -> bool:
@@ -120,7 +110,8 @@ def configure_interfaces(tables: Tables, machine: SimulatedMachine) -> None:
         found = _found(tables, machine, index)
         nic.update({"vlan": nic["vlan"] or found["vlan"]} if index else found)
         if machine.linked:
-            nic["links"] = [new_link(tables, AUTO, machine.subnet) if nic["discovered"] else new_link(tables, LINK_UP)]
+            mode, subnet = (AUTO, machine.subnet) if nic["discovered"] else (LINK_UP, None)
+            nic["links"] = [new_link(tables.take_id("StaticIPAddress"), mode, subnet)]
         if not was_known:
             nic.update(_hardware(machine), name=f"eno{index + 1}")
 
@@ -133,7 +124,8 @@ def add_bridges(tables: Tables, machine: SimulatedMachine, params: Record) -> No
         if any(link["subnet"] for link in nic["links"]):
             shared = {name: nic[name] for name in ("mac_address", "vlan", "links")}
             bridge = {"name": f"br-{nic['name']}"[:LONGEST_NAME], "type": BRIDGE, "parents": [nic["id"]]}
-            nics.add(**new_interface(tables, **shared, **bridge, params=dict(params)), acquired=True)
+            made = new_interface(tables.take_id("Interface"), **shared, **bridge, params=dict(params))
+            nics.add(**made, acquired=True)
             nic["links"] = []
 
 
@@ -153,40 +145,25 @@ def links_to_address(nics: Table) -> list[Record]:
     return [link for nic in nics.values() for link in nic["links"] if link["mode"] == AUTO]
 
 
-def remove_link(nic: Record, link: Record) -> None:
-    """Remove a link of an interface."""
-    nic["links"] = [each for each in nic["links"] if each is not link]
-
-
 def _derive(tables: Tables, machine: SimulatedMachine) -> Table:
     """Derive the interfaces of a machine whose network was never changed."""
     nics, known = Table("Interface"), machine.known
     for index, mac_address in enumerate(machine.mac_addresses):
         number = machine.number * 10 + index
-        nic = {
-            **(_hardware(machine) if known else UNKNOWN),
-            "id": number,
-            "name": f"eno{index + 1}" if known else f"eth{index}",
-            "type": PHYSICAL,
-            "mac_address": mac_address,
-            "link_connected": True,
-            "numa_node": 0,
-            "tags": [],
-            "params": {},
-            "parents": [],
-            "links": [],
-            "vlan": None,
-            "discovered": None,
-        }
-        nics[number] = nic
+        nics[number] = nic = new_interface(
+            number,
+            name=f"eno{index + 1}" if known else f"eth{index}",
+            mac_address=mac_address,
+            numa_node=0,
+            **(_hardware(machine) if known else {}),
+        )
         if known or (machine.booted and index == 0):
             nic |= _found(tables, machine, index)
-        if known and machine.linked:
-            link: Record = {"id": number, "mode": LINK_UP, "subnet": None, "ip_address": None}
-            nic["links"] = [link | {"gateway": False, "created": None}]
-            if nic["discovered"]:
-                own = machine.own_address if machine.addressed else None
-                nic["links"][0] |= {"mode": AUTO, "subnet": machine.subnet, "ip_address": own}
+        if known and machine.linked and nic["discovered"]:
+            own = machine.own_address if machine.addressed else None
+            nic["links"] = [new_link(number, AUTO, machine.subnet, own)]
+        elif known and machine.linked:
+            nic["links"] = [new_link(number, LINK_UP)]
     return nics
 
 

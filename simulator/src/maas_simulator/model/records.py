@@ -1,6 +1,6 @@
 """The objects of a region other than machines: tables of records, as MAAS's database stores them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 Record = dict[str, Any]
@@ -68,6 +68,21 @@ class Tables(dict[str, Table]):
         "Partition": 100_000_001,
     }
 
+    OWNED: ClassVar[Mapping[str, Sequence[tuple[str, str]]]] = {
+        "BootSource": [("BootSourceSelection", "boot_source")],
+        "Domain": [("DNSResource", "domain")],
+        "DNSResource": [("StaticIPAddress", "dnsresource"), ("DNSData", "dnsresource")],
+        "Fabric": [("VLAN", "fabric")],
+        "IPRange": [("DHCPSnippet", "iprange")],
+        "Subnet": [
+            *((kind, "subnet") for kind in ("IPRange", "ReservedIP", "StaticIPAddress", "DHCPSnippet")),
+            *(("StaticRoute", field) for field in ("source", "destination")),
+        ],
+    }
+    """What is deleted with an object: the kinds, and their fields that refer to it."""
+    LINKED: ClassVar[Mapping[str, tuple[str, str]]] = {"Space": ("VLAN", "space"), "VLAN": ("VLAN", "relay_vlan")}
+    """The fields that are emptied when the object to which they refer is deleted."""
+
     def __init__(self) -> None:
         super().__init__()
         self.interfaces: dict[str, Table] = {}
@@ -79,6 +94,17 @@ class Tables(dict[str, Table]):
     def take_id(self, kind: str) -> int:
         """Return an id that no object of this kind has or will have."""
         return self[kind].take_id()
+
+    def delete(self, kind: str, number: int) -> None:
+        """Delete an object, and what depends on it."""
+        del self[kind][number]
+        for owned, field in self.OWNED.get(kind, ()):
+            for record in self[owned].where(**{field: number}):
+                self.delete(owned, record["id"])
+        if kind in self.LINKED:
+            other, field = self.LINKED[kind]
+            for record in self[other].where(**{field: number}):
+                record[field] = None
 
     def clear_table(self, kind: str) -> Table:
         """Replace the objects of a kind by none, and number them from the first id again."""

@@ -33,11 +33,7 @@ class Refusal(Exception):  # noqa: N818 - a response of MAAS, not an error of th
     """A request that MAAS rejects. Handlers raise it, and the application turns it into a response."""
 
     def __init__(
-        self,
-        status: int,
-        body: str = "",
-        content_type: str = TEXT,
-        headers: Mapping[str, str] | None = None,
+        self, status: int, body: str = "", content_type: str = TEXT, headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(f"{status} {body}")
         self.status = status
@@ -79,11 +75,6 @@ def refused_form(errors: Mapping[str, Sequence[str]]) -> Refusal:
 def forbidden(message: str = "") -> Refusal:
     """Build a 403. If it is about an object, its body is empty: not the owner, locked, or superusers only."""
     return Refusal(403, message)
-
-
-def for_superusers() -> Refusal:
-    """Build the 403 for a method that is for superusers whatever the object."""
-    return forbidden("This method is reserved for admin users.")
 
 
 def not_found(kind: str) -> Refusal:

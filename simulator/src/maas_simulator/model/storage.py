@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, Final
 
 from maas_simulator.model.disks import PHYSICAL, VIRTUAL, Storage
-from maas_simulator.model.hardware import UEFI, Disk
+from maas_simulator.model.hardware import UEFI
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.records import Record, Tables
 from maas_simulator.model.statuses import Status
@@ -178,7 +178,9 @@ def _derive(machine: SimulatedMachine) -> Storage:
     """Derive the storage of a machine whose disks were never changed."""
     storage, first = Storage(), machine.number * 10
     for number, disk in enumerate(machine.disks if machine.known else (), first):
-        add_device(storage, number, **_found(disk), numa_node=0)
+        found = {name: getattr(disk, name) for name in _FOUND}
+        path = disk.id_path or f"/dev/{disk.name}"
+        add_device(storage, number, **found, tags=list(disk.tags), id_path=path, numa_node=0)
     if storage.devices:
         storage.boot_disk = first
     if machine.laid_out:
@@ -187,9 +189,4 @@ def _derive(machine: SimulatedMachine) -> Storage:
     return storage
 
 
-def _found(disk: Disk) -> Record:
-    same = ("name", "size", "model", "serial", "block_size", "firmware_version")
-    return {name: getattr(disk, name) for name in same} | {
-        "tags": list(disk.tags),
-        "id_path": disk.id_path or f"/dev/{disk.name}",
-    }
+_FOUND: Final = ("name", "size", "model", "serial", "block_size", "firmware_version")

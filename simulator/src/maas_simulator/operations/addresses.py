@@ -5,14 +5,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from maas_simulator.model.interfaces import (
-    AUTO,
-    BOOT_INTERFACE,
-    DHCP,
-    STATIC,
-    links_to_address,
-    stored_interfaces,
-)
+from maas_simulator.model.interfaces import AUTO, BOOT_INTERFACE, DHCP, STATIC, links_to_address, stored_interfaces
 from maas_simulator.model.machines import Rack, SimulatedMachine
 from maas_simulator.model.networks import controller_address
 from maas_simulator.model.records import Record, Table
@@ -41,11 +34,11 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Consecutive addresses as numbers, with MAAS's names for their purposes."""
+    """Consecutive addresses as numbers, with MAAS's names for their purposes; free ones have none."""
 
     first: int
     last: int
-    purposes: frozenset[str]
+    purposes: frozenset[str] = frozenset()
 
     @property
     def size(self) -> int:
@@ -58,7 +51,7 @@ def uses(region: RegionState, subnet: Record) -> list[Use]:
     found = [
         *_interface_uses(region, subnet["id"]),
         *(
-            Use(each["ip"], each["alloc_type"], each["created"], each["user"], dnsresource=each["dnsresource"])
+            Use(each["ip"], USER_RESERVED, each["created"], each["user"], dnsresource=each["dnsresource"])
             for each in region.tables["StaticIPAddress"].where(subnet=subnet["id"])
         ),
         *(
@@ -109,8 +102,12 @@ def _purposes(region: RegionState, subnet: Record) -> Iterator[Range]:
         if text and ip_address(text) in network:
             yield Range(int(ip_address(text)), int(ip_address(text)), frozenset({purpose}))
     for each in region.tables["IPRange"].where(subnet=subnet["id"]):
-        ends = int(ip_address(each["start_ip"])), int(ip_address(each["end_ip"]))
-        yield Range(*ends, frozenset({each["type"]}))
+        yield Range(*ends_of(each), frozenset({each["type"]}))
+
+
+def ends_of(record: Record) -> tuple[int, int]:
+    """The first and last address of a range, as numbers."""
+    return int(ip_address(record["start_ip"])), int(ip_address(record["end_ip"]))
 
 
 def _merged(ranges: Iterable[Range]) -> list[Range]:
@@ -132,9 +129,9 @@ def free_ranges(subnet: Record, in_use: Iterable[Range]) -> list[Range]:
     found: list[Range] = []
     for each in in_use:
         if each.first > first:
-            found.append(Range(first, each.first - 1, frozenset({"unused"})))
+            found.append(Range(first, each.first - 1))
         first = max(first, each.last + 1)
-    return [*found, Range(first, last, frozenset({"unused"}))] if first <= last else found
+    return [*found, Range(first, last)] if first <= last else found
 
 
 def host_ends(subnet: Record) -> tuple[int, int]:
@@ -170,9 +167,9 @@ def best_subnet(region: RegionState, ip: str) -> Record | None:
 
 def range_of(region: RegionState, subnet: Record, ip: str, **fields: str) -> Record | None:
     """The range that contains an address, of those with these values."""
-    number = int(ip_address(ip))
     for each in region.tables["IPRange"].where(subnet=subnet["id"], **fields):
-        if int(ip_address(each["start_ip"])) <= number <= int(ip_address(each["end_ip"])):
+        first, final = ends_of(each)
+        if first <= int(ip_address(ip)) <= final:
             return each
     return None
 
