@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -130,7 +130,7 @@ class Scene:
             yield "maas_deploy_machine", {**one, **given, **wrong}
             yield "maas_release_machine", {**one, "wait_seconds": 0, "comment": "done"}
             power = {"power_type": "ipmi", "power_parameters": {"power_pass": password}}
-            odd = ({}, {"power_parameters": password}, {"power_parameters": [password]})
+            odd: Sequence[Message] = ({}, {"power_parameters": password}, {"power_parameters": [password]})
             yield "maas_set_power_parameters", {**one, **power, **odd[number % 3], "plan": number % 3 == 0 or None}
 
     def drive(self, server: Driver, clients: list[Driver], lines: int, fuzz: Callable[[Fuzz], None]) -> int:
