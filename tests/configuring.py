@@ -29,7 +29,7 @@ class Change:
     label: str
     tool: type[Tool[Any, Any]]
     arguments: Callable[[SimulatedRegion, SimulatedMachine], Mapping[str, Any]]
-    """The arguments as well as ``system_id``."""
+    """The arguments in addition to ``system_id``."""
     method: str
     op: str | None
     template: str

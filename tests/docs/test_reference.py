@@ -195,8 +195,8 @@ def test_every_link_between_files_has_a_target() -> None:
     assert broken == []
 
 
-def test_the_readme_has_at_most_80_lines() -> None:
-    assert len((ROOT / "README.md").read_text().splitlines()) <= 80
+def test_the_readme_has_at_most_85_lines() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 85
 
 
 @pytest.mark.parametrize(

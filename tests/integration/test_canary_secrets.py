@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -118,6 +118,7 @@ class Scene:
     def calls(self) -> Iterator[tuple[str, Message]]:
         """Calls of tools with secrets among their arguments, for ever."""
         data, key = self.canaries.add("user data"), self.canaries.add("license key")
+        password = self.canaries.add("power password")
         machines = [each.system_id for each in self.region.machines.values()]
         for number in itertools.count():
             one = {"system_id": self.chance.choice(machines)}
@@ -128,6 +129,9 @@ class Scene:
             wrong = ({}, {"user_data": [data]}, {"license_key": {"x": key}}, {"distro_series": 7})[number % 4]
             yield "maas_deploy_machine", {**one, **given, **wrong}
             yield "maas_release_machine", {**one, "wait_seconds": 0, "comment": "done"}
+            power = {"power_type": "ipmi", "power_parameters": {"power_pass": password}}
+            odd: Sequence[Message] = ({}, {"power_parameters": password}, {"power_parameters": [password]})
+            yield "maas_set_power_parameters", {**one, **power, **odd[number % 3], "plan": number % 3 == 0 or None}
 
     def drive(self, server: Driver, clients: list[Driver], lines: int, fuzz: Callable[[Fuzz], None]) -> int:
         """Call and fuzz the server until it has logged enough. Returns the number of lines of its log."""

@@ -25,6 +25,7 @@ from maas_mcp.api import (
 from maas_mcp.operations.next_steps import unlock
 from maas_mcp.operations.progress import Progress
 from maas_simulator import Fault, Status
+from maas_simulator.model.faults import Latency
 from tests.house import House
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +76,35 @@ async def test_an_error_of_maas_is_reported_in_its_words_after_one_read(house: H
         await lock(house)
 
     assert house.requests() == 2, "one read before and one after"
+
+
+async def test_an_outage_after_a_request_is_waited_out(house: House) -> None:
+    house.region.faults.append(Fault(op="lock", delay=Latency(seconds=2.0)))
+    house.after(1, lambda: house.region.faults.append(Fault(method="GET", answer="bad gateway", times=6)))
+
+    assert (await lock(house)).locked
+    assert house.posts == 1
+
+
+async def test_an_outage_that_hides_the_effect_of_a_request_is_reported_with_the_request(house: House) -> None:
+    house.region.faults.append(Fault(op="lock", drop="after", delay=Latency(seconds=2.0)))
+    house.after(1, lambda: house.region.faults.append(Fault(method="GET", answer="bad gateway", times=None)))
+
+    with pytest.raises(MaasUnavailableError) as failure:
+        await lock(house)
+
+    assert "op=lock" in failure.value.message
+    assert (failure.value.hint or "").startswith(
+        "MAAS may have carried out lock for node07 (ywtymp), but it cannot be read"
+    )
+    assert [step.tool for step in failure.value.next_steps] == ["machine read"]
+    assert house.posts == 1
+
+
+async def test_a_bad_request_after_another_request_made_the_change_is_a_success(house: House) -> None:
+    house.region.faults.append(Fault(op="lock", status=400, body='{"__all__": ["It is locked."]}', acts=True))
+
+    assert (await lock(house)).locked
 
 
 async def test_a_refusal_is_reported_after_one_read(house: House) -> None:
