@@ -31,11 +31,11 @@ def control() -> str:
 
 def world() -> str:
     """Return every key of a world file, except the objects that the control API documents."""
-    schema, known = TypeAdapter(World).json_schema(), {"Fault", "Latency", "PlanInput", "RateLimit"}
+    schema, known = TypeAdapter(World).json_schema(), {"Fault", "Latency", "Planned", "RateLimit"}
     return "\n\n".join([_fields(schema), *_parts(schema, known)])
 
 
-def _command(command: Command[Any], known: set[str]) -> Iterator[str]:
+def _command(command: Command, known: set[str]) -> Iterator[str]:
     """Yield a command. Objects shared by several commands are shown once, below the first."""
     yield f"### `{command.method} {command.path}`"
     yield command.summary
@@ -100,4 +100,4 @@ def _kind(schema: Schema) -> str:
 
 
 def _title(name: str) -> str:
-    return name.removesuffix(SUFFIX).removesuffix("Input")
+    return {"Planned": "Plan"}.get(name, name.removesuffix(SUFFIX))

@@ -78,8 +78,9 @@ def test_a_nonce_can_be_used_once(admin: Any) -> None:
 def test_a_nonce_is_remembered_while_its_timestamp_is_valid() -> None:
     user = User("admin", is_superuser=True)
     authenticator = Authenticator({"admin": user})
-    parts = {"oauth_consumer_key": user.consumer, "oauth_token": user.token, "oauth_signature_method": "PLAINTEXT"}
-    signed = {**parts, "oauth_signature": f"%26{user.secret}", "oauth_nonce": "once"}
+    token = user.own_token
+    parts = {"oauth_consumer_key": token.consumer, "oauth_token": token.key, "oauth_signature_method": "PLAINTEXT"}
+    signed = {**parts, "oauth_signature": f"%26{token.secret}", "oauth_nonce": "once"}
 
     def ask(now: int) -> None:
         authenticator.clock = lambda: now

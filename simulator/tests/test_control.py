@@ -112,6 +112,12 @@ def test_requests_are_counted_and_forgotten(control: Control, admin: Any) -> Non
     assert control("DELETE", "/requests")[1] == {"total": 0, "counts": [], "latest": []}
 
 
+def test_a_request_with_text_that_has_no_encoding_is_shown(control: Control, admin: Any) -> None:
+    headers = {**admin.signed(), "Content-Type": "application/json"}
+    admin.send("POST", "machines/fyc3ff/?op=test", headers, content=b'{"testing_scripts": "\\ud800"}')
+    assert control("GET", "/requests")[1]["latest"][0]["form"] == {"testing_scripts": ["\ud800"]}
+
+
 def test_other_users_act(control: Control, region: SimulatedRegion, admin: Any) -> None:
     given = {"machine": "node02", "user": "bob", "form": {"distro_series": "jammy"}}
     assert control("POST", "/acts/deploy", given)[1] == {

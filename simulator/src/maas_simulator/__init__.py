@@ -13,8 +13,8 @@ from maas_simulator.model.variants import Variant
 from maas_simulator.operations.plans import Planned
 from maas_simulator.region import SimulatedRegion
 from maas_simulator.run import run, serving, serving_control
-from maas_simulator.worlds.checks import WorldError
 from maas_simulator.worlds.files import WorldFileError, fill_region, read_world
+from maas_simulator.worlds.inputs import WorldError
 from maas_simulator.worlds.ready_made import DEMO_USERS, add_demo_machines, demo_region, generated_region
 from maas_simulator.worlds.world import World
 

@@ -139,7 +139,8 @@ def simulate(
 def _welcome(region: SimulatedRegion, example: str, *, default: bool) -> str:
     pace = region.schedule.speed
     how = f"{pace:g} times as fast as a real one" if pace else "with its clock stopped"
-    size = "twelve machines" if default else _describe_count(len(region.machines))
+    count = len(region.machines)
+    size = "twelve machines" if default else "one machine" if count == 1 else f"{count:,} machines"
     return (
         f"Simulating a MAAS region with {size}, {how}. Press Ctrl-C to stop.\n"
         f"In another shell, export the two variables below, then try:\n  {example}"
@@ -156,10 +157,6 @@ def _build_region(world: Path | None, machines: int | None, speed: float | None)
             raise click.ClickException(f"{world} cannot be read: {error}") from None
     pace = SPEED if speed is None else speed
     return demo_region(speed=pace) if machines is None else generated_region(machines, speed=pace)
-
-
-def _describe_count(machines: int) -> str:
-    return "one machine" if machines == 1 else f"{machines:,} machines"
 
 
 def _plan(region: SimulatedRegion, failure: str) -> None:

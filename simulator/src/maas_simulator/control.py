@@ -1,66 +1,151 @@
-"""The HTTP control API of a region: JSON over the methods of :class:`SimulatedRegion`."""
+"""The HTTP control API of a region: JSON over the methods of :class:`SimulatedRegion`. The reference documents it."""
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Final, Literal, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import to_jsonable_python
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from maas_simulator.control_inputs import (
-    AbortAct,
-    Act,
-    Advance,
-    Clock,
-    DeleteAct,
-    FormAct,
-    HoldInput,
-    PowerInput,
-    Restart,
-    TakeOver,
-)
 from maas_simulator.model.costs import Costs
 from maas_simulator.model.faults import Fault, Hold, count_requests
 from maas_simulator.model.oddities import OddEvents, OddMachine
+from maas_simulator.model.power import PowerState
 from maas_simulator.model.refusals import Refusal
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.variants import Variant
 from maas_simulator.operations.plans import Planned
 from maas_simulator.region import SimulatedRegion
-from maas_simulator.worlds.inputs import PlanInput, explain
+from maas_simulator.worlds.inputs import Input, explain
 
 LATEST = 20
 """How many of the latest requests ``GET /requests`` returns."""
 
-BodyT = TypeVar("BodyT")
+
+class Clock(Input):
+    """How simulated time passes from now on."""
+
+    mode: Literal["real", "scaled", "manual"]
+    """``real``: one simulated second per real second. ``scaled``: ``speed`` sets the rate. ``manual``: time passes
+    only on ``POST /clock/advance``."""
+    speed: float | None = Field(default=None, gt=0, le=1e6)
+    """Simulated seconds per real second. Needed in the mode ``scaled``, not allowed in the others."""
+
+    @model_validator(mode="after")
+    def _check_speed(self) -> Self:
+        if (self.mode == "scaled") != (self.speed is not None):
+            raise ValueError(
+                "speed does not match the mode; set speed in the mode scaled, and leave it out in the others"
+            )
+        return self
+
+    @property
+    def simulated(self) -> float:
+        """Simulated seconds per real second."""
+        return {"real": 1.0, "manual": 0.0}.get(self.mode, self.speed or 1.0)
+
+
+class Advance(Input):
+    """Simulated time that passes at once."""
+
+    seconds: float = Field(gt=0, le=1e9)
+    """Simulated seconds."""
+
+
+class Restart(Input):
+    """A restart of MAAS that keeps all state."""
+
+    seconds: float = Field(gt=0, allow_inf_nan=False)
+    """Real seconds during which connections are refused."""
+
+
+class PowerInput(Input):
+    """A machine's stored and real power state. A field that is left out does not change."""
+
+    machine: str
+    """Its hostname or system id."""
+    stored: PowerState | None = None
+    """The state that MAAS has stored and shows."""
+    real: PowerState | None = None
+    """The state that the BMC reports to a query."""
+
+    @model_validator(mode="after")
+    def _check_state_given(self) -> Self:
+        if self.stored is None and self.real is None:
+            raise ValueError("no power state is given; set stored, real or both")
+        return self
+
+
+class DeleteAct(Input):
+    """Another user acts on a machine. Each field is a parameter of the method that has the name of the act."""
+
+    machine: str
+    """Its hostname or system id."""
+
+
+class Act(DeleteAct):
+    """The act of a user with a name."""
+
+    user: str
+    """The user who acts: any user of the region. Unlike in MAAS, any user may act on any machine, even a locked one."""
+
+
+class AbortAct(Act):
+    """Another user aborts a machine's operation."""
+
+    comment: str = ""
+    """The user's comment, which the event shows."""
+
+
+class FormAct(Act):
+    """Another user starts an operation on a machine."""
+
+    form: dict[str, str] = Field(default_factory=dict)
+    """The parameters of the operation, named as in MAAS."""
+
+
+class TakeOver(FormAct):
+    """Another user deploys a machine that was released for them just before."""
+
+    released_by: str = ""
+    """The user who releases the machine; by default ``user``."""
+    because: str = ""
+    """The comment on the release."""
+
+
+NO_BODY: Final = type(None)
 
 
 @dataclass(frozen=True)
-class Command(Generic[BodyT]):
-    """One method on one path of the control API, with its summary, body type and action."""
+class Command:
+    """One method on one path. It acts on the region, and shows a part of it as JSON."""
 
     method: Literal["GET", "PUT", "POST", "DELETE"]
     path: str
     summary: str
-    act: Callable[[SimulatedRegion, BodyT], object]
-    takes: type[BodyT]
-    """The type of the body; ``NoneType`` if there is no body."""
+    takes: type = NO_BODY
+    """The type of the body, which ``act`` and the function in ``SHOWN`` get; ``NoneType`` if there is no body."""
+    act: Callable[..., object] = lambda _region: None
 
-    def carry_out(self, region: SimulatedRegion, body: bytes) -> object:
-        """Run the command and return a JSON value; ``ValueError`` if the body is invalid."""
+    def carry_out(self, region: SimulatedRegion, body: bytes) -> str:
+        """Run the command and return JSON with what it shows; ``ValueError`` if the body is invalid."""
         with region.lock:
             region.play()
-            return self.act(region, self._parse_body(body))
+            given = () if self.takes is NO_BODY else (self._parse_body(body),)
+            self.act(region, *given)
+            show = SHOWN.get(self.path) or SHOWN[f"/{self.path.split('/')[1]}"]
+            return json.dumps(to_jsonable_python(show(region, *given)), indent=2) + "\n"
 
-    def _parse_body(self, body: bytes) -> BodyT:
-        kind = TypeAdapter(self.takes)
+    def _parse_body(self, body: bytes) -> object:
+        kind: TypeAdapter[object] = TypeAdapter(self.takes)
         try:
-            return kind.validate_python(json.loads(body or b"{}") if self.takes is not type(None) else None)
+            return kind.validate_python(json.loads(body or b"{}"))
         except json.JSONDecodeError as error:
             raise ValueError(f"the body is not JSON: {error}") from None
         except ValidationError as error:
@@ -69,281 +154,188 @@ class Command(Generic[BodyT]):
 
 def create_control_app(region: SimulatedRegion) -> Starlette:
     """Create the ASGI application that controls a region. Every client that reaches it has full control."""
+
+    async def answer(request: Request) -> Response:
+        return _answer(region, request.method, request.url.path.rstrip("/") or "/", await request.body())
+
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "PUT", "POST", "DELETE"])])
+
+
+def _answer(region: SimulatedRegion, method: str, path: str, body: bytes) -> Response:
     paths = dict.fromkeys(command.path for command in COMMANDS)
-    routes = [
-        Route(path, _PathCommands(region, path).answer, methods=["GET", "PUT", "POST", "DELETE"]) for path in paths
-    ]
-    return Starlette(routes=routes, exception_handlers={404: _no_such_path})
-
-
-class _PathCommands:
-    """All commands on one path."""
-
-    def __init__(self, region: SimulatedRegion, path: str) -> None:
-        self.region = region
-        self.commands: dict[str, Command[Any]] = {each.method: each for each in COMMANDS if each.path == path}
-
-    async def answer(self, request: Request) -> Response:
-        command = self.commands.get(request.method)
-        if command is None:
-            allowed = ", ".join(self.commands)
-            return _error(
-                405, f"{request.url.path} does not accept {request.method}; it accepts {allowed}", Allow=allowed
-            )
-        try:
-            return _answer(command.carry_out(self.region, await request.body()))
-        except KeyError as error:
-            return _error(400, str(error.args[0]))
-        except ValueError as error:
-            return _error(400, str(error))
-        except Refusal as refusal:
-            return _error(409, f"MAAS rejects this with status {refusal.status}: {refusal.body or 'it is not allowed'}")
-
-
-def _answer(value: object) -> Response:
-    return Response(json.dumps(value, indent=2) + "\n", media_type="application/json")
+    commands = {command.method: command for command in COMMANDS if command.path == path}
+    if not commands:
+        return _error(404, f"there is no path {path}; the paths are: {', '.join(paths)}")
+    if method not in commands:
+        allowed = ", ".join(commands)
+        return _error(405, f"{path} does not accept {method}; it accepts {allowed}", Allow=allowed)
+    try:
+        return Response(commands[method].carry_out(region, body), media_type="application/json")
+    except KeyError as error:
+        return _error(400, str(error.args[0]))
+    except ValueError as error:
+        return _error(400, str(error))
+    except Refusal as refusal:
+        return _error(409, f"MAAS rejects this with status {refusal.status}: {refusal.body or 'it is not allowed'}")
 
 
 def _error(status: int, message: str, **headers: str) -> Response:
     return JSONResponse({"error": message}, status, headers)
 
 
-async def _no_such_path(request: Request, error: Exception) -> Response:
-    del error
-    known = ", ".join(dict.fromkeys(command.path for command in COMMANDS))
-    return _error(404, f"there is no path {request.url.path}; the paths are: {known}")
-
-
-def _overview(region: SimulatedRegion, _: None) -> object:
+def _overview(region: SimulatedRegion, *_: object) -> JSON:
     return {
         "machines": len(region.machines),
         "commands": {f"{command.method} {command.path}": command.summary for command in COMMANDS},
     }
 
 
-def _clock(region: SimulatedRegion, _: None = None) -> JSON:
+def _clock(region: SimulatedRegion, *_: object) -> JSON:
     speed = region.schedule.speed
     mode = {0.0: "manual", 1.0: "real"}.get(speed, "scaled")
     now = datetime.fromtimestamp(region.now(), UTC).isoformat(timespec="milliseconds")
     return {"mode": mode, "speed": speed, "now": now}
 
 
-def _set_clock(region: SimulatedRegion, clock: Clock) -> JSON:
-    region.set_speed(clock.simulated)
-    return _clock(region)
+def _plans(region: SimulatedRegion, *_: object) -> JSON:
+    return {"plans": TypeAdapter(list[Planned]).dump_python(region.plans(), mode="json", exclude_defaults=True)}
 
 
-def _advance(region: SimulatedRegion, given: Advance) -> JSON:
-    region.advance(given.seconds)
-    return _clock(region)
+def _faults(region: SimulatedRegion, *_: object) -> JSON:
+    return {"faults": TypeAdapter(list[Fault]).dump_python(list(region.faults), mode="json", exclude_defaults=True)}
 
 
-def _plans(region: SimulatedRegion, _: None = None) -> JSON:
-    plans = TypeAdapter(list[Planned]).dump_python(region.plans(), mode="json", exclude_defaults=True)
-    return {"plans": plans}
+def _oddities(region: SimulatedRegion, *_: object) -> JSON:
+    shown = [{"machine": system_id, "show": show} for system_id, show in region.oddities.machines.items()]
+    return {"machines": shown, "events": region.oddities.events}
 
 
-def _plan(region: SimulatedRegion, given: PlanInput) -> JSON:
-    given.carry_out(region)
-    return _plans(region)
+def _power(region: SimulatedRegion, *_: object) -> JSON:
+    odd = (each for each in region.machines.values() if each.power_cycles or each.real_power != each.power_state)
+    names = {"machine": "hostname", "stored": "power_state", "real": "real_power", "cycles": "power_cycles"}
+    return {"machines": [{key: getattr(machine, name) for key, name in names.items()} for machine in odd]}
 
 
-def _clear_plans(region: SimulatedRegion, _: None) -> JSON:
-    region.clear_plans()
-    return _plans(region)
+def _requests(region: SimulatedRegion, *_: object) -> JSON:
+    requests = region.requests
+    return {"total": requests.total, "counts": count_requests(requests), "latest": requests[-LATEST:]}
 
 
-def _faults(region: SimulatedRegion, _: None = None) -> JSON:
-    faults = TypeAdapter(list[Fault]).dump_python(list(region.faults), mode="json", exclude_defaults=True)
-    return {"faults": faults}
+def _machine(region: SimulatedRegion, given: DeleteAct) -> JSON:
+    machine = region.machine(given.machine)
+    return {name: getattr(machine, name) for name in ("system_id", "hostname", "status_name", "owner")}
 
 
-def _add_fault(region: SimulatedRegion, fault: Fault) -> JSON:
-    region.faults.append(fault)
-    return _faults(region)
+def _call(method: Callable[..., None]) -> Callable[[SimulatedRegion, object], None]:
+    """Call a method with the fields of the body: the machine and the user first, the others by name."""
+
+    def act(region: SimulatedRegion, given: object) -> None:
+        fields = dict(vars(given))
+        names = [fields.pop(name) for name in ("machine", "user") if name in fields]
+        method(region, *names, **fields.pop("form", {}), **fields)
+
+    return act
 
 
-def _clear_faults(region: SimulatedRegion, _: None) -> JSON:
-    region.faults.clear()
-    return _faults(region)
-
-
-def _holds(region: SimulatedRegion, _: None = None) -> JSON:
-    held = {op: asdict(hold) for op, hold in region.holds.items() if hold != Hold()}
-    return {"holds": [{"op": op, **hold} for op, hold in held.items()]}
-
-
-def _hold(region: SimulatedRegion, given: HoldInput) -> JSON:
-    region.hold(op=given.op, before=given.before, after=given.after)
-    return _holds(region)
-
-
-def _end_holds(region: SimulatedRegion, _: None) -> JSON:
-    region.holds.clear()
-    return _holds(region)
-
-
-def _restart(region: SimulatedRegion, given: Restart) -> JSON:
-    region.restart(given.seconds)
-    return {"seconds": given.seconds}
-
-
-def _oddities(region: SimulatedRegion, _: None = None) -> JSON:
-    shown = [{"machine": system_id, "show": dict(show)} for system_id, show in region.oddities.machines.items()]
-    return {"machines": shown, "events": TypeAdapter(list[OddEvents]).dump_python(region.oddities.events, mode="json")}
-
-
-def _distort(region: SimulatedRegion, odd: OddEvents | OddMachine) -> JSON:
-    region.distort(odd)
-    return _oddities(region)
-
-
-def _show_as_is(region: SimulatedRegion, _: None) -> JSON:
-    region.show_as_is()
-    return _oddities(region)
-
-
-def _power(region: SimulatedRegion, _: None = None) -> JSON:
-    machines = [
-        {
-            "machine": machine.hostname,
-            "stored": machine.power_state,
-            "real": machine.real_power,
-            "cycles": machine.power_cycles,
-        }
-        for machine in region.machines.values()
-        if machine.power_cycles or machine.real_power != machine.power_state
-    ]
-    return {"machines": machines}
-
-
-def _set_power(region: SimulatedRegion, given: PowerInput) -> JSON:
-    region.set_power(given.machine, stored=given.stored, real=given.real)
-    return _power(region)
-
-
-def _variant(region: SimulatedRegion, _: None = None) -> JSON:
-    return asdict(region.variant)
-
-
-def _set_variant(region: SimulatedRegion, variant: Variant) -> JSON:
-    region.variant = variant
-    return _variant(region)
-
-
-def _costs(region: SimulatedRegion, _: None = None) -> JSON:
-    return asdict(region.costs)
-
-
-def _set_costs(region: SimulatedRegion, costs: Costs) -> JSON:
-    region.costs = costs
-    return _costs(region)
-
-
-def _requests(region: SimulatedRegion, _: None = None) -> JSON:
-    return {
-        "total": region.requests.total,
-        "counts": [asdict(count) for count in count_requests(region.requests)],
-        "latest": [asdict(record) for record in region.requests[-LATEST:]],
-    }
-
-
-def _forget_requests(region: SimulatedRegion, _: None) -> JSON:
-    region.requests.clear()
-    return _requests(region)
-
-
-def _by_form(act: Callable[[SimulatedRegion], Callable[..., None]]) -> Callable[[SimulatedRegion, FormAct], object]:
-    def carry_out(region: SimulatedRegion, given: FormAct) -> object:
-        act(region)(given.machine, given.user, **given.form)
-        return _machine(region, given.machine)
-
-    return carry_out
-
-
-def _abort(region: SimulatedRegion, given: AbortAct) -> object:
-    region.abort(given.machine, given.user, given.comment)
-    return _machine(region, given.machine)
-
-
-def _change_owner(region: SimulatedRegion, given: Act) -> object:
-    region.change_owner(given.machine, given.user)
-    return _machine(region, given.machine)
-
-
-def _take_over(region: SimulatedRegion, given: TakeOver) -> object:
-    region.take_over(given.machine, given.user, released_by=given.released_by, because=given.because, **given.form)
-    return _machine(region, given.machine)
-
-
-def _delete(region: SimulatedRegion, given: DeleteAct) -> object:
-    region.delete(given.machine)
-    return {"machines": len(region.machines)}
-
-
-def _machine(region: SimulatedRegion, name: str) -> JSON:
-    machine = region.machine(name)
-    return {
-        "system_id": machine.system_id,
-        "hostname": machine.hostname,
-        "status_name": machine.status_name,
-        "owner": machine.owner,
-    }
-
-
-NO_BODY: Final = type(None)
-COMMANDS: Final[tuple[Command[Any], ...]] = (
-    Command("GET", "/", "The number of machines, and all commands.", _overview, NO_BODY),
-    Command("GET", "/clock", "The mode and speed of the clock, and the simulated time.", _clock, NO_BODY),
+SHOWN: Final[Mapping[str, Callable[..., object]]] = {
+    "/": _overview,
+    "/clock": _clock,
+    "/plans": _plans,
+    "/faults": _faults,
+    "/holds": lambda region, *_: {"holds": list(region.holds.values())},
+    "/oddities": _oddities,
+    "/power": _power,
+    "/variant": lambda region, *_: region.variant,
+    "/costs": lambda region, *_: region.costs,
+    "/restart": lambda _, given: given,
+    "/requests": _requests,
+    "/acts": _machine,
+    "/acts/delete": lambda region, _: {"machines": len(region.machines)},
+}
+"""The responses by path, or by its first part."""
+COMMANDS: Final = (
+    Command("GET", "/", "The number of machines, and all commands."),
+    Command("GET", "/clock", "The mode and speed of the clock, and the simulated time."),
     Command(
         "PUT",
         "/clock",
         "Change how simulated time passes from now on. The simulated time does not jump.",
-        _set_clock,
         Clock,
+        lambda region, clock: region.set_speed(clock.simulated),
     ),
-    Command("POST", "/clock/advance", "Advance the clock at once, in any mode.", _advance, Advance),
-    Command("GET", "/plans", "Planned failures that have not happened yet.", _plans, NO_BODY),
-    Command("POST", "/plans", "Plan a failure of a machine, a BMC or a rack controller.", _plan, PlanInput),
-    Command("DELETE", "/plans", "Remove all plans. BMCs and rack controllers work again.", _clear_plans, NO_BODY),
-    Command("GET", "/faults", "The faults that wait for matching requests.", _faults, NO_BODY),
-    Command("POST", "/faults", "Add a fault.", _add_fault, Fault),
-    Command("DELETE", "/faults", "Remove all faults.", _clear_faults, NO_BODY),
-    Command("GET", "/holds", "The operations whose requests are held.", _holds, NO_BODY),
-    Command("PUT", "/holds", "Hold the requests of an operation.", _hold, HoldInput),
-    Command("DELETE", "/holds", "End all holds.", _end_holds, NO_BODY),
-    Command("GET", "/oddities", "The values that are shown instead of the real ones.", _oddities, NO_BODY),
-    Command("POST", "/oddities/events", "Show events with other values, or hide them.", _distort, OddEvents),
-    Command("POST", "/oddities/machines", "Show a machine with other values than its own.", _distort, OddMachine),
-    Command("DELETE", "/oddities", "Show the real values again.", _show_as_is, NO_BODY),
     Command(
-        "GET",
+        "POST", "/clock/advance", "Advance the clock at once, in any mode.", Advance, _call(SimulatedRegion.advance)
+    ),
+    Command("GET", "/plans", "Planned failures that have not happened yet."),
+    Command(
+        "POST", "/plans", "Plan a failure of a machine, a BMC or a rack controller.", Planned, SimulatedRegion.add_plan
+    ),
+    Command(
+        "DELETE", "/plans", "Remove all plans. BMCs and rack controllers work again.", act=SimulatedRegion.clear_plans
+    ),
+    Command("GET", "/faults", "The faults that wait for matching requests."),
+    Command("POST", "/faults", "Add a fault.", Fault, lambda region, fault: region.faults.append(fault)),
+    Command("DELETE", "/faults", "Remove all faults.", act=lambda region: region.faults.clear()),
+    Command("GET", "/holds", "The operations whose requests are held."),
+    Command("PUT", "/holds", "Hold the requests of an operation.", Hold, _call(SimulatedRegion.hold)),
+    Command("DELETE", "/holds", "End all holds.", act=lambda region: region.holds.clear()),
+    Command("GET", "/oddities", "The values that are shown instead of the real ones."),
+    Command(
+        "POST", "/oddities/events", "Show events with other values, or hide them.", OddEvents, SimulatedRegion.distort
+    ),
+    Command(
+        "POST",
+        "/oddities/machines",
+        "Show a machine with other values than its own.",
+        OddMachine,
+        SimulatedRegion.distort,
+    ),
+    Command("DELETE", "/oddities", "Show the real values again.", act=SimulatedRegion.show_as_is),
+    Command("GET", "/power", "Machines with a wrong stored power state, and machines that were power-cycled."),
+    Command(
+        "PUT",
         "/power",
-        "Machines with a wrong stored power state, and machines that were power-cycled.",
-        _power,
-        NO_BODY,
+        "Set the stored and the real power state of a machine.",
+        PowerInput,
+        _call(SimulatedRegion.set_power),
     ),
-    Command("PUT", "/power", "Set the stored and the real power state of a machine.", _set_power, PowerInput),
-    Command("GET", "/variant", "The region's behaviour where regions of MAAS 3.7.3 differ.", _variant, NO_BODY),
+    Command("GET", "/variant", "The region's behaviour where regions of MAAS 3.7.3 differ."),
     Command(
-        "PUT", "/variant", "Change the region's behaviour where regions of MAAS 3.7.3 differ.", _set_variant, Variant
+        "PUT",
+        "/variant",
+        "Change the region's behaviour where regions of MAAS 3.7.3 differ.",
+        Variant,
+        lambda region, variant: setattr(region, "variant", variant),
     ),
-    Command("GET", "/costs", "How long requests take.", _costs, NO_BODY),
-    Command("PUT", "/costs", "Change how long requests take. Fields that are left out are zero.", _set_costs, Costs),
-    Command("POST", "/restart", "Refuse connections for a while. The region keeps its state.", _restart, Restart),
+    Command("GET", "/costs", "How long requests take."),
     Command(
-        "GET",
-        "/requests",
-        "The number of requests, counts by kind, and the latest requests.",
-        _requests,
-        NO_BODY,
+        "PUT",
+        "/costs",
+        "Change how long requests take. Fields that are left out are zero.",
+        Costs,
+        lambda region, costs: setattr(region, "costs", costs),
     ),
-    Command("DELETE", "/requests", "Forget all requests and count from zero.", _forget_requests, NO_BODY),
-    Command("POST", "/acts/deploy", "Another user deploys a machine.", _by_form(lambda to: to.deploy), FormAct),
-    Command("POST", "/acts/release", "Another user releases a machine.", _by_form(lambda to: to.release), FormAct),
-    Command("POST", "/acts/abort", "Another user aborts a machine's operation.", _abort, AbortAct),
-    Command("POST", "/acts/change_owner", "Another user takes a machine over.", _change_owner, Act),
-    Command("POST", "/acts/take_over", "Another user releases a machine and deploys it at once.", _take_over, TakeOver),
-    Command("POST", "/acts/delete", "Another user deletes a machine.", _delete, DeleteAct),
+    Command(
+        "POST",
+        "/restart",
+        "Refuse connections for a while. The region keeps its state.",
+        Restart,
+        _call(SimulatedRegion.restart),
+    ),
+    Command("GET", "/requests", "The number of requests, counts by kind, and the latest requests."),
+    Command(
+        "DELETE", "/requests", "Forget all requests and count from zero.", act=lambda region: region.requests.clear()
+    ),
+    *(
+        Command("POST", f"/acts/{method.__name__}", f"Another user {does}.", takes, _call(method))
+        for method, takes, does in (
+            (SimulatedRegion.deploy, FormAct, "deploys a machine"),
+            (SimulatedRegion.release, FormAct, "releases a machine"),
+            (SimulatedRegion.abort, AbortAct, "aborts a machine's operation"),
+            (SimulatedRegion.change_owner, Act, "takes a machine over"),
+            (SimulatedRegion.take_over, TakeOver, "releases a machine and deploys it at once"),
+            (SimulatedRegion.delete, DeleteAct, "deletes a machine"),
+        )
+    ),
 )
 """All commands of the control API."""

@@ -6,8 +6,7 @@ from dataclasses import replace
 from maas_simulator.model.faults import Hold
 from maas_simulator.model.machines import Plan, SimulatedMachine
 from maas_simulator.model.networks import RACK
-from maas_simulator.model.oddities import OddEvents, OddMachine
-from maas_simulator.model.ops import READS, check_op
+from maas_simulator.model.oddities import OddEvents, Oddities, OddMachine
 from maas_simulator.model.power import BmcFailure, BmcMode, PowerErrors, PowerState
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations import instant_operations, timed_operations
@@ -31,14 +30,7 @@ class SimulatedRegion(RegionState):
         ValueError: Two users have the same name, or there is no superuser.
     """
 
-    def plan(
-        self,
-        name: str,
-        *,
-        fail: str | None = None,
-        hang: str | None = None,
-        reason: str | None = None,
-    ) -> None:
+    def plan(self, name: str, *, fail: str | None = None, hang: str | None = None, reason: str | None = None) -> None:
         """Make the next operation of a machine that has this stage fail or hang there.
 
         A machine that hangs stops reporting to MAAS. MAAS times out after one hour for a deployment, and after half an
@@ -60,7 +52,7 @@ class SimulatedRegion(RegionState):
             )
         check_stage(stage, self.release_scripts)
         with self.lock:
-            self.machine(name).plans.append(Plan(stage, hangs=hang is not None, reason=reason))
+            self.machine(name).plans.append(Plan(stage, hangs=hang is not None, reason=reason if fail else None))
 
     def bmc_down(
         self,
@@ -108,6 +100,16 @@ class SimulatedRegion(RegionState):
                 )
             self.racks[system_id].connected = not down
 
+    def add_plan(self, planned: Planned) -> None:
+        """Plan the failure of a world file or a control request."""
+        given, machine = planned, planned.machine or ""
+        if given.rack_down is not None:
+            self.rack_down(given.rack_down)
+        elif given.bmc_down:
+            self.bmc_down(machine, mode=given.mode, errors=given.errors, reason=given.reason, seconds=given.seconds)
+        else:
+            self.plan(machine, fail=given.fail, hang=given.hang, reason=given.reason)
+
     def plans(self) -> list[Planned]:
         """Return the planned failures that have not happened yet."""
         with self.lock:
@@ -149,7 +151,7 @@ class SimulatedRegion(RegionState):
     def show_as_is(self) -> None:
         """Show the real values of all machines and events again."""
         with self.lock:
-            self.oddities.clear()
+            self.oddities = Oddities()
 
     def set_power(self, name: str, *, stored: PowerState | None = None, real: PowerState | None = None) -> None:
         """Make MAAS's stored power state differ from the state that the BMC reports.
@@ -197,7 +199,9 @@ class SimulatedRegion(RegionState):
         Raises:
             ValueError: MAAS has no such operation, or the seconds are negative or not finite.
         """
-        self.holds[check_op(op, READS)] = Hold(before=before, after=after)
+        self.holds[op] = Hold(op=op, before=before, after=after)
+        if not (before or after):
+            del self.holds[op]
 
     def deploy(self, name: str, username: str, /, **form: str) -> None:
         """Another user deploys a machine; ``form`` has the parameters of ``op=deploy``.

@@ -25,16 +25,15 @@ RESTART_POLL_INTERVAL = 0.02
 """Seconds between two checks whether a restart is over."""
 
 
-class _WithTransport:
-    """Middleware that passes the connection's transport to the application, so that faults can close it."""
+def _with_transport(app: ASGIApp) -> ASGIApp:
+    """Pass the connection's transport to the application, so that faults can close it."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
         # Uvicorn's ``send`` is a method of the request's cycle, which holds the connection.
         scope[WIRE] = getattr(getattr(send, "__self__", None), "transport", None)
-        await self.app(scope, receive, send)
+        await app(scope, receive, send)
+
+    return call
 
 
 class _Server(uvicorn.Server):
@@ -104,15 +103,12 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def serving(
-    region: SimulatedRegion,
-    *,
-    ssl_certfile: str | None = None,
-    ssl_keyfile: str | None = None,
+    region: SimulatedRegion, *, ssl_certfile: str | None = None, ssl_keyfile: str | None = None
 ) -> Iterator[str]:
     """Serve a region from a thread, on a free port of 127.0.0.1; yields its base URL, ``http…:PORT/MAAS``."""
-    config = _config(_WithTransport(create_app(region)), ssl_certfile, ssl_keyfile)
-    with _listener("127.0.0.1", 0) as listener, _in_thread(_Server(config, region), listener):
-        yield f"{'https' if ssl_certfile else 'http'}://{_address(listener)}/MAAS"
+    config = _config(_with_transport(create_app(region)), ssl_certfile, ssl_keyfile)
+    with _in_thread(_Server(config, region)) as address:
+        yield f"{'https' if ssl_certfile else 'http'}://{address}/MAAS"
 
 
 @contextlib.contextmanager
@@ -121,9 +117,8 @@ def serving_control(region: SimulatedRegion, port: int = 0) -> Iterator[str]:
 
     Raises ``OSError`` if the port cannot be used; its ``filename`` names the port.
     """
-    config = _config(create_control_app(region))
-    with _listener("127.0.0.1", port) as listener, _in_thread(_Server(config), listener):
-        yield f"http://{_address(listener)}"
+    with _in_thread(_Server(_config(create_control_app(region))), port) as address:
+        yield f"http://{address}"
 
 
 def _print(lines: str) -> None:
@@ -152,7 +147,7 @@ def run(
             lines += f"CONTROL_URL={stack.enter_context(serving_control(region, control_port))}\n"
         gc.freeze()  # Without this, a garbage collection during a request would scan all machines.
         with contextlib.suppress(KeyboardInterrupt):
-            _Server(_config(_WithTransport(create_app(region))), region, lambda: announce(lines)).run([listener])
+            _Server(_config(_with_transport(create_app(region))), region, lambda: announce(lines)).run([listener])
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -171,15 +166,20 @@ def _address(listener: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _in_thread(server: _Server, listener: socket.socket) -> Iterator[None]:
-    thread = threading.Thread(target=server.run, args=([listener],), name="maas-simulator", daemon=True)
-    thread.start()
-    _wait_for(server, thread)
-    try:
-        yield
-    finally:
-        server.should_exit = server.force_exit = True
-        thread.join(SERVER_TIMEOUT)
+def _in_thread(server: _Server, port: int = 0) -> Iterator[str]:
+    with _listener("127.0.0.1", port) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],), name="maas-simulator", daemon=True)
+        thread.start()
+        end = time.monotonic() + SERVER_TIMEOUT
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > end:
+                raise RuntimeError("the simulator's server did not start")
+            time.sleep(0.005)
+        try:
+            yield _address(listener)
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join(SERVER_TIMEOUT)
 
 
 def _config(app: ASGIApp, ssl_certfile: str | None = None, ssl_keyfile: str | None = None) -> uvicorn.Config:
@@ -194,11 +194,3 @@ def _config(app: ASGIApp, ssl_certfile: str | None = None, ssl_keyfile: str | No
         ssl_certfile=ssl_certfile,
         ssl_keyfile=ssl_keyfile,
     )
-
-
-def _wait_for(server: uvicorn.Server, thread: threading.Thread) -> None:
-    end = time.monotonic() + SERVER_TIMEOUT
-    while not server.started:
-        if not thread.is_alive() or time.monotonic() > end:
-            raise RuntimeError("the simulator's server did not start")
-        time.sleep(0.005)

@@ -1,10 +1,11 @@
-"""The state of a region: machines, users, events, scripts and the clock."""
+"""The state of a region: machines, users, events, scripts and the clock, and the progress of running operations."""
 
 import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import count
+from dataclasses import dataclass
+from itertools import count, takewhile
 
 from maas_simulator.model.auth import Authenticator, User
 from maas_simulator.model.built_in_scripts import NEW_SCRIPT, add_built_in_scripts, add_revision
@@ -13,8 +14,8 @@ from maas_simulator.model.costs import COMMANDS, Costs, Workers
 from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE, Event, EventLog
 from maas_simulator.model.faults import Faults, Hold, Requests
 from maas_simulator.model.images import Images
-from maas_simulator.model.interfaces import configure_interfaces, mac_addresses, release_addresses
-from maas_simulator.model.machines import MANUAL, Machines, Rack, SimulatedMachine
+from maas_simulator.model.interfaces import mac_addresses, release_addresses
+from maas_simulator.model.machines import MANUAL, Machines, Plan, Rack, SimulatedMachine
 from maas_simulator.model.networks import RACK, add_default_networks
 from maas_simulator.model.oddities import Oddities
 from maas_simulator.model.organisation import add_default_organisation
@@ -22,11 +23,10 @@ from maas_simulator.model.power import Command
 from maas_simulator.model.records import Record, Tables
 from maas_simulator.model.refusals import Refusal, rack_down
 from maas_simulator.model.region_objects import add_region_objects
-from maas_simulator.model.runs import Run
 from maas_simulator.model.schedule import Schedule
 from maas_simulator.model.scripts import INSTALL_LOG, ScriptResult, ScriptSet, SetType
 from maas_simulator.model.statuses import ScriptStatus, Status
-from maas_simulator.model.storage import apply_layout, track_use
+from maas_simulator.model.storage import track_use
 from maas_simulator.model.variants import Variant
 
 
@@ -127,43 +127,14 @@ class RegionState:
         created: float | None = None,
     ) -> None:
         """Add an event, by default with the current time. An event of INFO or above sets the ``status_message``."""
-        event = Event(
-            id=self.log.next_id,
-            system_id=machine.system_id,
-            hostname=machine.hostname,
-            username=username,
-            level=level,
-            created=self.now() if created is None else created,
-            type=event_type,
-            description=description,
-        )
+        created = self.now() if created is None else created
+        whose = machine.system_id, machine.hostname
+        event = Event(self.log.next_id, *whose, username, level, created, event_type, description)
         self.log.append(event)
         if level not in ("DEBUG", "AUDIT"):
             machine.status_message = event.message
 
-    def queue_cloud_init_event(self, machine: SimulatedMachine, words: str) -> None:
-        """Queue a cloud-init event. It is added later, and so has a late id, but keeps the time of the call.
-
-        MAAS 3.7.3: the type depends on the machine's status when MAAS writes the queue.
-        """
-        created = self.now()
-
-        def write() -> None:
-            kind = CLOUD_INIT_EVENT_TYPES.get(machine.status, DEFAULT_CLOUD_INIT_EVENT_TYPE)
-            self.say(machine, "DEBUG", kind, f"'cloudinit' {words}", created=created)
-
-        if self.debug_delay > 0:
-            self.schedule.after(self.debug_delay - self.schedule.moment % self.debug_delay, write)
-        else:
-            write()
-
-    def said_by(
-        self,
-        machine: SimulatedMachine,
-        username: str,
-        event_type: str,
-        comment: str = "",
-    ) -> None:
+    def said_by(self, machine: SimulatedMachine, username: str, event_type: str, comment: str = "") -> None:
         """Add the DEBUG event that names the user of a request."""
         self.say(machine, "DEBUG", event_type, f"({username})" + (f" - {comment}" if comment else ""), username)
 
@@ -180,7 +151,7 @@ class RegionState:
         """Return the simulated time in epoch seconds."""
         return self.schedule.now
 
-    def run_of(self, machine: SimulatedMachine) -> Run | None:
+    def run_of(self, machine: SimulatedMachine) -> "Run | None":
         """Return the machine's running operation, or None."""
         return self.runs.get(machine.system_id)
 
@@ -197,10 +168,8 @@ class RegionState:
         machine.sets.append(scripts)
         if results:
             machine.current[kind] = scripts.id
-        same, kept = (
-            [each for each in machine.sets if each.type is kind],
-            int(str(self.settings[f"max_node_{kind.name.lower()}_results"])),
-        )
+        same = [each for each in machine.sets if each.type is kind]
+        kept = int(str(self.settings[f"max_node_{kind.name.lower()}_results"]))
         for old in same[:-1]:
             old.abort()
         for old in same[:-kept]:
@@ -238,19 +207,6 @@ class RegionState:
         current = machine.current.get(kind)
         return next((scripts for scripts in reversed(machine.sets) if scripts.id == current), None)
 
-    def sets_of(self, machine: SimulatedMachine) -> list[ScriptSet]:
-        """Return all script sets of a machine, newest first."""
-        return machine.sets[::-1]
-
-    def store_hardware(self, machine: SimulatedMachine) -> None:
-        """Store the network and the disks that the machine reports, without links or layout if it skips these."""
-        was_known = machine.known
-        configure_interfaces(self.tables, machine)
-        if machine.skip_storage:
-            machine.laid_out = machine.laid_out and was_known
-        else:
-            apply_layout(self.tables, machine, str(self.settings["default_storage_layout"]))
-
     def owner_of_mac(self, address: str) -> str | None:
         """Return the hostname of the machine or device that has this MAC address."""
         for machine in self.machines.values():
@@ -258,10 +214,6 @@ class RegionState:
                 return machine.hostname
         devices = self.tables["Device"].values()
         return next((each["hostname"] for each in devices if address in each["mac_addresses"]), None)
-
-    def image_deployed(self, machine: SimulatedMachine) -> None:
-        """Record that the machine's image was deployed now."""
-        self.images.deployed(f"{machine.osystem}/{machine.distro_series}", machine.architecture)
 
     def leave_in(self, machine: SimulatedMachine, status: Status, *, keeps_address: bool = False) -> None:
         """Change a machine's status at the end of an operation. A machine that nobody uses loses its owner."""
@@ -288,12 +240,127 @@ class RegionState:
         del self.machines[machine.system_id]
 
     def _last_runtime(self, machine: SimulatedMachine, name: str) -> float | None:
-        for scripts in self.sets_of(machine):
-            for result in scripts.results:
-                passed = result.name == name and result.status is ScriptStatus.PASSED
-                if passed and result.started is not None and result.ended is not None:
-                    return result.ended - result.started
-        return None
+        results = (result for scripts in reversed(machine.sets) for result in scripts.results if result.name == name)
+        passed = (result for result in results if result.status is ScriptStatus.PASSED)
+        lengths = (each.ended - each.started for each in passed if each.ended is not None and each.started is not None)
+        return next(lengths, None)
+
+
+Action = Callable[["Run"], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run, with its length in simulated ``seconds`` and the actions at its start and end.
+
+    If a plan fails the stage, ``on_failure`` runs instead of ``on_end``, and the run ends if the stage is ``fatal``.
+    Plans can also name the stage by its ``alias``. A machine that is being aborted or released still starts the stage
+    if it is due within the seconds of ``may_run_late``. A ``powers_off`` stage ends as soon as the machine is off.
+    """
+
+    name: str
+    seconds: float
+    on_start: tuple[Action, ...] = ()
+    on_end: tuple[Action, ...] = ()
+    on_failure: Callable[["Run", str | None], None] | None = None
+    fatal: bool = True
+    alias: str = ""
+    may_run_late: float = 0.0
+    powers_off: bool = False
+
+
+class Run:
+    """One machine's progress through the stages of one operation."""
+
+    def __init__(self, region: RegionState, machine: SimulatedMachine, stages: Sequence[Stage]) -> None:
+        self.region = region
+        self.machine = machine
+        self.stages = tuple(stages)
+        self.index = -1
+        self.over = False
+        self.began = self.entered = region.now()
+        """The start of the run and of its current stage, in epoch seconds."""
+        self.last_report: float | None = None
+        """When the machine last reported a script's status."""
+        self.silent = False
+        """Whether the machine has stopped reporting. The run then waits for MAAS's time limit."""
+        self.is_detached = False
+        """Whether MAAS no longer assigns the machine's events to the operation."""
+        self.timed = True
+        """Whether MAAS's time limit applies."""
+        self.plan: Plan | None = self._take_plan()
+
+    @property
+    def stage(self) -> Stage | None:
+        """The current stage."""
+        return self.stages[self.index] if 0 <= self.index < len(self.stages) else None
+
+    def advance(self) -> float | None:
+        """Start the next stage; returns its length in simulated seconds, or None if it does not end by itself."""
+        if self.stage is not None:
+            self._leave(self.stage)
+        if not self.over:
+            self.index += 1
+            self.over = self.index >= len(self.stages)
+        stage = self.stage
+        if not self.over and stage is not None:
+            self.entered = self.region.now()
+            for act in stage.on_start:
+                act(self)
+        if self.over or stage is None:
+            return None
+        self.silent = self._is_planned(stage, hangs=True) or self._cannot_power_off(stage)
+        return None if self.silent else stage.seconds * self.machine.pace
+
+    def run_late_stages(self, stages: int = 1) -> None:
+        """End the current stage, and run the next ones that a machine still reaches before it is switched off.
+
+        MAAS 3.7.3: from the second stage on, the events have the type of events outside any operation.
+        """
+        if self.silent or (current := self.stage) is None:
+            return
+        if current.may_run_late and not self._is_planned(current, hangs=False):
+            for act in current.on_end:
+                act(self)
+        due_in = self.entered + current.seconds * self.machine.pace - self.region.now()
+        following = self.stages[self.index + 1 : self.index + 1 + stages]
+        for stage in takewhile(lambda each: each.may_run_late > due_in, following):
+            for act in stage.on_start:
+                act(self)
+            self.is_detached = True
+
+    def end_with(self, *stages: Stage) -> None:
+        """Replace the remaining stages by these."""
+        self.stages = (*self.stages[: self.index + 1], *stages)
+
+    def say(self, level: str, event_type: str, description: str = "") -> None:
+        """Add a system event for this machine."""
+        if self.is_detached and event_type in CLOUD_INIT_EVENT_TYPES.values():
+            event_type = DEFAULT_CLOUD_INIT_EVENT_TYPE
+        self.region.say(self.machine, level, event_type, description)
+
+    def _take_plan(self) -> Plan | None:
+        """The plan for this run. A BMC that is down takes precedence, and applies to every run."""
+        first, machine = self.stages[0], self.machine
+        failure = None if first.powers_off else machine.bmc_failure(*machine.restart)
+        if failure is not None:
+            return Plan(first.name, reason=failure.deployment(machine.power_type, machine.system_id))
+        return self.machine.plan_for(frozenset(name for s in self.stages for name in (s.name, s.alias) if name))
+
+    def _leave(self, stage: Stage) -> None:
+        if self._is_planned(stage, hangs=False) and stage.on_failure is not None and self.plan is not None:
+            stage.on_failure(self, self.plan.reason)
+            self.over = stage.fatal
+            return
+        for act in stage.on_end:
+            act(self)
+
+    def _cannot_power_off(self, stage: Stage) -> bool:
+        return stage.powers_off and self.machine.bmc_failure("off") is not None and self.machine.is_on
+
+    def _is_planned(self, stage: Stage, *, hangs: bool) -> bool:
+        plan = self.plan
+        return plan is not None and plan.hangs is hangs and plan.stage in (stage.name, stage.alias)
 
 
 def _by_name(users: Iterable[User]) -> dict[str, User]:

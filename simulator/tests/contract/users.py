@@ -1,8 +1,10 @@
 """Users with the API keys of a recording, so that recorded signatures are accepted."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from maas_simulator import User
+from maas_simulator.model.auth import USUAL_CONSUMER, Token
 
 
 @dataclass(frozen=True)
@@ -11,17 +13,7 @@ class RecordedUser(User):
 
     key: str = ""
 
-    @property
-    def consumer(self) -> str:
-        """The consumer key."""
-        return self.key.split(":")[0]
-
-    @property
-    def token(self) -> str:
-        """The token's key."""
-        return self.key.split(":")[1]
-
-    @property
-    def secret(self) -> str:
-        """The token's secret."""
-        return self.key.split(":")[2]
+    @cached_property
+    def own_token(self) -> Token:
+        """The API key."""
+        return Token(USUAL_CONSUMER, *self.key.split(":"))

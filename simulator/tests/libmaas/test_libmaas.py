@@ -108,7 +108,7 @@ def test_it_commissions_and_waits_through_the_tests(play: Play, region: Simulate
         assert (commissioned.status, commissioned.cpus) == (NodeStatus.READY, 8)
 
     play(story)
-    passed = [result.name for sets in region.sets_of(region.machine("node10")) for result in sets.results]
+    passed = [result.name for sets in region.machine("node10").sets for result in sets.results]
     assert "smartctl-validate" in passed
 
 

@@ -21,9 +21,9 @@ from maas_simulator.http.description import describe
 from maas_simulator.http.endpoints import PREFIX, find
 from maas_simulator.http.machine_routes import Operation
 from maas_simulator.http.unsimulated import OUTSIDE_THE_API
-from maas_simulator.model.auth import NOBODY, User
+from maas_simulator.model.auth import NOBODY, Signed, User
 from maas_simulator.model.costs import cost
-from maas_simulator.model.faults import Hold, RequestRecord
+from maas_simulator.model.faults import RequestRecord
 from maas_simulator.model.refusals import (
     BY_USER,
     HTML,
@@ -33,7 +33,6 @@ from maas_simulator.model.refusals import (
     not_simulated,
     unrecognised,
 )
-from maas_simulator.model.signatures import Signed
 from maas_simulator.state import RegionState
 
 LONGEST_LINE: Final = 8192
@@ -87,12 +86,13 @@ class _RegionApp:
         with self.region.lock:
             now = self.region.schedule.clock()
             delay, fault = self.region.faults.meet(parsed.call.method, parsed.call.path, parsed.op, now)
-            hold = next((self.region.holds[name] for name in _hold_names(parsed) if name in self.region.holds), Hold())
+            hold = next((self.region.holds[name] for name in _hold_names(parsed) if name in self.region.holds), None)
+            before, after = (hold.before, hold.after) if hold else (0.0, 0.0)
         if fault is not None and not fault.carried_out:
             await _wait(delay)
             return apply_fault(fault, replacement(fault, now))
-        response = await self._respond_after(hold.before + delay, parsed)
-        await _wait(hold.after)
+        response = await self._respond_after(before + delay, parsed)
+        await _wait(after)
         if fault is None:
             return response
         return apply_fault(fault, response if fault.status is None else replacement(fault, now))

@@ -36,7 +36,7 @@ def results(call: Call) -> Answer:
     """All script sets of a machine, optionally of one ``type`` or several."""
     machine = call.machine("Node")
     kinds = set(map(_type, call.query.get("type", ()))) or set(SetType)
-    return Answer([_shown(call, scripts) for scripts in call.region.sets_of(machine) if scripts.type in kinds])
+    return Answer([_shown(call, scripts) for scripts in reversed(machine.sets) if scripts.type in kinds])
 
 
 _type: Final = named_number(_TYPES, "Invalid result type name", "Invalid result type numeric value.")

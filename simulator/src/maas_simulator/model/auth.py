@@ -1,15 +1,28 @@
 """Users and their API keys, and the check of OAuth 1.0 credentials."""
 
+import base64
 import hashlib
+import hmac
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from heapq import heappop, heappush
 from urllib.parse import quote, unquote
 
+from oauthlib.oauth1.rfc5849.signature import base_string_uri, normalize_parameters, signature_base_string
+
 from maas_simulator.model.refusals import HTML, Refusal
-from maas_simulator.model.signatures import Signed, base_string, hmac_sha1
+
+
+@dataclass(frozen=True)
+class Signed:
+    """The signed parts of a request; ``parameters`` are those of the query, and of a form that was posted."""
+
+    method: str = "GET"
+    url: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
 
 UNSIGNED = Signed()
 """A request signed with PLAINTEXT, whose signature does not cover its parts."""
@@ -62,25 +75,10 @@ class User:
         """The user's first API key."""
         return self.own_token.api_key
 
-    @property
+    @cached_property
     def own_token(self) -> Token:
-        """The API key that every user has from the start."""
-        return Token(USUAL_CONSUMER, self.consumer, self.token, self.secret)
-
-    @property
-    def consumer(self) -> str:
-        """The consumer key; its secret is empty."""
-        return self._part("consumer", 18)
-
-    @property
-    def token(self) -> str:
-        """The token's key."""
-        return self._part("token", 18)
-
-    @property
-    def secret(self) -> str:
-        """The token's secret. It protects nothing real."""
-        return self._part("secret", 32)
+        """The API key that every user has from the start. Its parts protect nothing real."""
+        return Token(USUAL_CONSUMER, *(_derive(f"{self.username} {part}", length) for part, length in _PARTS))
 
     def accepts(self, password: str) -> bool:
         """Whether this is the user's password. It protects nothing real."""
@@ -95,10 +93,6 @@ class User:
             "is_local": True,
             "resource_uri": f"/MAAS/api/2.0/users/{quote(self.username)}/",
         }
-
-    @cache  # noqa: B019 - a user is small, and each request needs it
-    def _part(self, name: str, length: int) -> str:
-        return _derive(f"{self.username} {name}", length)
 
 
 NOBODY = User("")
@@ -168,7 +162,7 @@ class Authenticator:
         now = int(self.clock())
         if now - then > MAX_AGE:
             raise _refusal(
-                f"'Expired timestamp: given {then} and now {now} has a greater difference than threshold {MAX_AGE}'",
+                f"'Expired timestamp: given {then} and now {now} has a greater difference than threshold {MAX_AGE}'"
             )
         while self._expiring and now - self._expiring[0][0] > MAX_AGE:
             self._nonces.remove(heappop(self._expiring)[1])
@@ -191,10 +185,23 @@ def _check_signature(given: Mapping[str, str], token: Token, request: Signed) ->
     if "oauth_signature" not in given:
         raise _refusal("'Missing signature.'")
     # MAAS 3.7 returns the base string, which with PLAINTEXT is the secret. Clients must never show a 401's body.
-    base = f"&{token.secret}" if method == "PLAINTEXT" else base_string(request, given)
-    wanted = base if method == "PLAINTEXT" else hmac_sha1(base, token.secret)
+    base = f"&{token.secret}" if method == "PLAINTEXT" else _base_string(request, given)
+    wanted = base if method == "PLAINTEXT" else _hmac_sha1(base, token.secret)
     if given["oauth_signature"] != wanted:
         raise _refusal(f"'Invalid signature. Expected signature base string: {base}'")
+
+
+def _base_string(request: Signed, given: Mapping[str, str]) -> str:
+    """Return the signature base string (RFC 5849, section 3.4.1) of a request with all its parameters."""
+    signed = [(name, value) for name, value in given.items() if name != "oauth_signature"]
+    normalized = normalize_parameters(signed)  # type: ignore[arg-type] # its stubs want a dict, RFC 5849 a list
+    return str(signature_base_string(request.method, base_string_uri(request.url), normalized))  # type: ignore[arg-type] # any method may be signed
+
+
+def _hmac_sha1(text: str, secret: str) -> str:
+    """Sign a text with a token's secret; MAAS's consumer secret is empty."""
+    digest = hmac.new(f"&{secret}".encode(), text.encode(), hashlib.sha1).digest()
+    return base64.b64encode(digest).decode()
 
 
 def _derive(text: str, length: int) -> str:

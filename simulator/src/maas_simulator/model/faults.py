@@ -6,14 +6,13 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 from pydantic.dataclasses import dataclass as checked
 
 from maas_simulator.model.networks import RACK
-from maas_simulator.model.ops import check_op
+from maas_simulator.model.ops import READS, check_op
 from maas_simulator.model.refusals import HTML, RACK_DOWN, TEXT
 
 STRICT: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True)
@@ -48,24 +47,16 @@ KnownAnswer = Literal["bad gateway", "database conflict", "gateway timeout", "ra
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>\n"
 
 
-@dataclass(frozen=True)
-class _KnownResponse:
-    status: int
-    body: str
-    headers: Mapping[str, str]
-
-
-KNOWN_ANSWERS: Final[Mapping[KnownAnswer, _KnownResponse]] = MappingProxyType(
-    {
-        # MAAS 3.7: HTML and Retry-After mark a database conflict, to be retried; a state conflict has neither.
-        "database conflict": _KnownResponse(409, _HTML.format("Conflict"), {"Content-Type": HTML, "Retry-After": "5"}),
-        "rack down": _KnownResponse(503, RACK_DOWN.format(RACK), {"Content-Type": TEXT, "Retry-After": "10"}),
-        # MAAS has no rate limit; the proxies in front of it have one.
-        "rate limit": _KnownResponse(429, "Too Many Requests\n", {"Content-Type": TEXT, "Retry-After": "1"}),
-        "bad gateway": _KnownResponse(502, _HTML.format("502 Bad Gateway"), {"Content-Type": HTML}),
-        "gateway timeout": _KnownResponse(504, _HTML.format("504 Gateway Time-out"), {"Content-Type": HTML}),
-    }
-)
+KNOWN_ANSWERS: Final[Mapping[KnownAnswer, tuple[int, str, Mapping[str, str]]]] = {
+    # MAAS 3.7: HTML and Retry-After mark a database conflict, to be retried; a state conflict has neither.
+    "database conflict": (409, _HTML.format("Conflict"), {"Content-Type": HTML, "Retry-After": "5"}),
+    "rack down": (503, RACK_DOWN.format(RACK), {"Content-Type": TEXT, "Retry-After": "10"}),
+    # MAAS has no rate limit; the proxies in front of it have one.
+    "rate limit": (429, "Too Many Requests\n", {"Content-Type": TEXT, "Retry-After": "1"}),
+    "bad gateway": (502, _HTML.format("502 Bad Gateway"), {"Content-Type": HTML}),
+    "gateway timeout": (504, _HTML.format("504 Gateway Time-out"), {"Content-Type": HTML}),
+}
+"""The status, body and headers of each."""
 
 
 @dataclass
@@ -255,10 +246,10 @@ class Fault:
         if self.answer is None and self.limit is not None and self.status is None:
             self.answer = "rate limit"
         if self.answer is not None:
-            known = KNOWN_ANSWERS[self.answer]
-            self.status = self.status or known.status
-            self.headers = {**known.headers, **self.headers} if not self.body else self.headers
-            self.body = self.body or known.body
+            status, body, headers = KNOWN_ANSWERS[self.answer]
+            self.status = self.status or status
+            self.headers = {**headers, **self.headers} if not self.body else self.headers
+            self.body = self.body or body
         if self.status is None and not (self.drop or self.delay or self.spoil):
             self.status = 500
         if self.body and self.status in BODILESS:
@@ -281,12 +272,21 @@ class Fault:
         return self.op in (None, op) and self.method in (None, method) and relative_path(path).startswith(self.path)
 
 
-@checked(frozen=True)
+@checked(frozen=True, config=STRICT)
 class Hold:
-    """How long requests are held: real seconds ``before`` they are carried out, and ``after``, before the response."""
+    """How long the requests of an operation are held. Two zeros end the hold."""
 
+    op: str
+    """The operation, such as ``deploy``. ``events`` and ``machines`` stand for the read requests."""
     before: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Real seconds before the request is carried out."""
     after: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Real seconds between carrying out the request and sending the response."""
+
+    @field_validator("op")
+    @classmethod
+    def _check_op(cls, op: str) -> str:
+        return check_op(op, READS)
 
 
 class Faults(list[Fault]):

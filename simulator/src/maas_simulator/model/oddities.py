@@ -74,8 +74,3 @@ class Oddities:
             if odd.show is not None and odd.matches(event):
                 shown |= odd.show
         return shown
-
-    def clear(self) -> None:
-        """Show the real values again."""
-        self.events.clear()
-        self.machines.clear()

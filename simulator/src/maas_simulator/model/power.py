@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final, Literal
 
 BMC_FAILURE: Final = "Failed to complete power action: IPMI: connection timeout"
 """The error of the IPMI driver when the BMC does not answer."""
-DRIVER_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
-    {"webhook": "Failed to complete power action: Request failed with response status code: 500."}
-)
+DRIVER_ERRORS: Final[Mapping[str, str]] = {
+    "webhook": "Failed to complete power action: Request failed with response status code: 500."
+}
 """The errors of other drivers, by power type."""
 AGENT_ERROR: Final = "ExitError: exit status 1"
 NO_POWER_TYPE: Final = "Unconfigured power type. Please configure the power type and try again."
@@ -31,14 +30,14 @@ well."""
 
 Command = Literal["on", "off", "query"]
 
-_REFUSED: Final[Mapping[BmcMode, frozenset[Command]]] = MappingProxyType(
-    {
-        "slow": frozenset(),
-        **dict.fromkeys(("down", "no query", "unroutable"), frozenset[Command]({"on", "off", "query"})),
-        **dict.fromkeys(("no on", "stays off"), frozenset[Command]({"on"})),
-        **dict.fromkeys(("no off", "stays on"), frozenset[Command]({"off"})),
-    }
-)
+_REFUSED: Final[Mapping[BmcMode, tuple[Command, ...]]] = {
+    "no on": ("on",),
+    "stays off": ("on",),
+    "no off": ("off",),
+    "stays on": ("off",),
+    "slow": (),
+}
+"""The commands that fail. In all other modes these are all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class BmcFailure:
     def refuses(self, command: Command, real: str) -> bool:
         """Whether a command fails for a machine whose real power state is this."""
         unchanged = self.mode.startswith("stays") and command == real
-        return command in _REFUSED[self.mode] and not unchanged
+        return command in _REFUSED.get(self.mode, (command,)) and not unchanged
 
     def answer(self, power_type: str, system_id: str) -> str:
         """The body of the 500 for a request that needs power."""

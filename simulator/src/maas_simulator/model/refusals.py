@@ -33,11 +33,7 @@ class Refusal(Exception):  # noqa: N818 - a response of MAAS, not an error of th
     """A request that MAAS rejects. Handlers raise it, and the application turns it into a response."""
 
     def __init__(
-        self,
-        status: int,
-        body: str = "",
-        content_type: str = TEXT,
-        headers: Mapping[str, str] | None = None,
+        self, status: int, body: str = "", content_type: str = TEXT, headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(f"{status} {body}")
         self.status = status

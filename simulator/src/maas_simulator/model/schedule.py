@@ -4,15 +4,7 @@ import heapq
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import count
-
-
-@dataclass(order=True, slots=True)
-class _Step:
-    due: float
-    number: int
-    act: Callable[[], None] = field(compare=False)
 
 
 class Schedule:
@@ -30,7 +22,8 @@ class Schedule:
         self._speed = _checked("a speed", speed)
         self._real = clock()
         self._simulated = 0.0
-        self._steps: list[_Step] = []
+        self._steps: list[tuple[float, int, Callable[[], None]]] = []
+        """A heap of callbacks by due time, and by number, so that those of one moment run in order."""
         self._numbers = count()
 
     @property
@@ -56,15 +49,15 @@ class Schedule:
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
         """Schedule a callback after this many simulated seconds."""
-        heapq.heappush(self._steps, _Step(self.moment + seconds, next(self._numbers), act))
+        heapq.heappush(self._steps, (self.moment + seconds, next(self._numbers), act))
 
     def play(self) -> None:
         """Run all due steps in order, each at its own time."""
         until = max(self.moment, self._until())
-        while self._steps and self._steps[0].due <= until:
-            step = heapq.heappop(self._steps)
-            self.moment = max(self.moment, step.due)
-            step.act()
+        while self._steps and self._steps[0][0] <= until:
+            due, _, act = heapq.heappop(self._steps)
+            self.moment = max(self.moment, due)
+            act()
         self.moment = max(self.moment, until)
 
     def _until(self) -> float:

@@ -55,42 +55,17 @@ FAILURE_OF = {
 
 DEPLOYABLE = frozenset({Status.READY, Status.ALLOCATED})
 COMMISSIONABLE = frozenset({Status.NEW, Status.FAILED_COMMISSIONING, Status.READY, Status.BROKEN})
-RELEASABLE = frozenset(
-    {
-        Status.ALLOCATED,
-        Status.RESERVED,
-        Status.BROKEN,
-        Status.DEPLOYING,
-        Status.DEPLOYED,
-        Status.FAILED_DEPLOYMENT,
-        Status.FAILED_DISK_ERASING,
-        Status.FAILED_RELEASING,
-    },
-)
-TESTABLE = frozenset(Status) - {
-    Status.COMMISSIONING,
-    Status.DEPLOYING,
-    Status.RELEASING,
-    Status.DISK_ERASING,
-    Status.ENTERING_RESCUE_MODE,
-    Status.EXITING_RESCUE_MODE,
-    Status.TESTING,
-}
+HELD = frozenset({Status.RESERVED, Status.ALLOCATED, Status.DEPLOYING, Status.DEPLOYED, Status.FAILED_DEPLOYMENT})
+"""Statuses in which the disks of a machine are in use."""
+RELEASABLE = HELD | {Status.BROKEN, Status.FAILED_DISK_ERASING, Status.FAILED_RELEASING}
+TESTABLE = frozenset(Status) - FAILURE_OF.keys()
 RESCUABLE = {Status.ENTERING_RESCUE_MODE} | TESTABLE - {
     Status.RESCUE_MODE,
     Status.FAILED_RELEASING,
     Status.FAILED_EXITING_RESCUE_MODE,
 }
 """A machine that is entering rescue mode starts again: MAAS never rejects a change from a status to itself."""
-RESCUE_LEAVABLE = frozenset(
-    {
-        Status.RESCUE_MODE,
-        Status.ENTERING_RESCUE_MODE,
-        Status.FAILED_ENTERING_RESCUE_MODE,
-        Status.EXITING_RESCUE_MODE,
-        Status.FAILED_EXITING_RESCUE_MODE,
-    },
-)
+RESCUE_LEAVABLE = frozenset(status for status in Status if "RESCUE_MODE" in status.name)
 LOCKABLE = frozenset({Status.DEPLOYED, Status.DEPLOYING})
 AT_REST = frozenset(
     {
@@ -104,17 +79,6 @@ AT_REST = frozenset(
     }
 )
 """Statuses in which no user owns a machine, or only MAAS uses it."""
-
-HELD = frozenset(
-    {
-        Status.RESERVED,
-        Status.ALLOCATED,
-        Status.DEPLOYING,
-        Status.DEPLOYED,
-        Status.FAILED_DEPLOYMENT,
-    }
-)
-"""Statuses in which the disks of a machine are in use."""
 
 TESTED_INTO_ITSELF = frozenset({Status.RESERVED, Status.ALLOCATED, Status.DEPLOYED, Status.RESCUE_MODE})
 """Statuses that a passed test restores. From all others it leads to *Ready* (or to *New*, see ``after_tests``)."""

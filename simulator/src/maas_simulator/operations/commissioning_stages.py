@@ -4,14 +4,16 @@ import math
 from collections.abc import Callable, Iterator
 
 from maas_simulator.model.built_in_scripts import script_of
+from maas_simulator.model.interfaces import configure_interfaces
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.runs import Action, Run, Stage
 from maas_simulator.model.scripts import ScriptResult, ScriptSet
 from maas_simulator.model.statuses import ScriptStatus, Status, after_tests
+from maas_simulator.model.storage import apply_layout
 from maas_simulator.model.variants import Variant
 from maas_simulator.operations.stage_actions import (
-    AddEvent,
+    NO_REPORT,
     add_cloud_init_events,
+    add_event,
     add_pxe_events,
     change_script_status,
     fail_with,
@@ -19,6 +21,7 @@ from maas_simulator.operations.stage_actions import (
     set_power,
     start_script,
 )
+from maas_simulator.state import Action, RegionState, Run, Stage
 
 KVM_TAG = "kvm-capable"
 LAYOUT_SCRIPT = "50-maas-01-commissioning"
@@ -28,9 +31,6 @@ EPHEMERAL_BOOTS = add_cloud_init_events(
     "searching for local datasources", "searching for network datasources", "running modules for config"
 )
 """The cloud-init events of the ephemeral environment (recorded in MAAS 3.7.3 for commissioning and deploying)."""
-
-# MAAS's own words:
-NO_REPORT = "Node has not been heard from for the last 30 minutes"  # codespell:ignore heard
 
 SWITCHING_OFF = 10.0
 """Seconds that a machine still runs while it is switched off."""
@@ -56,7 +56,7 @@ def boot_stages(
             on_failure=on_failure,
             may_run_late=SWITCHING_OFF,
         ),
-        Stage("Loading ephemeral", 50, (AddEvent("INFO", "Loading ephemeral"),), on_failure=on_failure),
+        Stage("Loading ephemeral", 50, (add_event("INFO", "Loading ephemeral"),), on_failure=on_failure),
     )
 
 
@@ -67,7 +67,7 @@ def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tu
         Stage(
             "Gathering information",
             5,
-            (EPHEMERAL_BOOTS, AddEvent("INFO", "Gathering information")),
+            (EPHEMERAL_BOOTS, add_event("INFO", "Gathering information")),
             on_failure=fail_with(NO_REPORT),
         ),
         *(
@@ -76,7 +76,7 @@ def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tu
             if result.status is ScriptStatus.PENDING
             for stage in _script_stages(result)
         ),
-        Stage("Commissioned", 0, on_end=(_end_commissioning(commissioning, testing),)),
+        Stage("Commissioned", 0, on_end=(lambda run: _end_commissioning(run, commissioning, testing),)),
     ]
     if testing is not None:
         stages.append(PAUSE)
@@ -89,65 +89,65 @@ def test_stages(testing: ScriptSet, before: Status) -> tuple[Stage, ...]:
     return (*boot_stages("Testing", "Testing"), *_test_run(testing, after_tests(before)))
 
 
-def _script_stages(result: ScriptResult) -> Iterator[Stage]:
-    script, before = script_of(result), ScriptStatus.PENDING
-    if script["packages"]:
-        yield Stage(
-            "",
-            DEPENDENCY_SECONDS,
-            (
-                lambda run: change_script_status(
-                    run, result, (ScriptStatus.PENDING, ScriptStatus.INSTALLING_DEPENDENCIES)
-                ),
-            ),
-        )
-        before = ScriptStatus.INSTALLING_DEPENDENCIES
-    yield Stage(
-        result.name,
-        script["seconds"],
-        (lambda run: start_script(run, result, before),),
-        (pass_script(result),),
-        on_failure=fail_script(result),
+def script_stage(
+    result: ScriptResult, *before: Action, status: ScriptStatus = ScriptStatus.PENDING, may_run_late: float = 0.0
+) -> Stage:
+    """The stage in which a script runs; ``status`` is the script's status before it, as in its event."""
+    return Stage(
+        result.label,
+        script_of(result)["seconds"],
+        (*before, lambda run: start_script(run, result, status)),
+        (lambda run: _pass_script(run, result),),
+        on_failure=lambda run, reason: _fail_script(run, result, reason),
         fatal=False,
+        alias=result.name,
+        may_run_late=may_run_late,
     )
+
+
+def _script_stages(result: ScriptResult) -> Iterator[Stage]:
+    dependencies = ScriptStatus.INSTALLING_DEPENDENCIES
+    if script_of(result)["packages"]:
+        yield Stage("", DEPENDENCY_SECONDS, (lambda run: change_script_status(run, result, dependencies),))
+        yield script_stage(result, status=dependencies)
+    else:
+        yield script_stage(result)
     yield PAUSE
 
 
 def _test_run(testing: ScriptSet, leads_to: Status) -> Iterator[Stage]:
+    """The tests. MAAS 3.7 adds no event for their change from *Pending* to *Installing dependencies*."""
+    before = ScriptStatus.INSTALLING_DEPENDENCIES
     for result in testing.results:
-        yield _test_stage(result)
+        announce = add_event("INFO", "Running test", result.label)
+        yield script_stage(result, announce, status=before, may_run_late=math.inf)
         yield PAUSE
-    yield Stage("Tested", 0, on_end=(_end_testing(testing, leads_to),))
+    yield Stage("Tested", 0, on_end=(lambda run: _end_testing(run, testing, leads_to),))
 
 
-def _test_stage(result: ScriptResult) -> Stage:
-    """The stage of a test. MAAS 3.7 adds no event for its change from *Pending* to *Installing dependencies*."""
-    return Stage(
-        result.label,
-        script_of(result)["seconds"],
-        (
-            AddEvent("INFO", "Running test", result.label),
-            lambda run: start_script(run, result, ScriptStatus.INSTALLING_DEPENDENCIES),
-        ),
-        (pass_script(result),),
-        on_failure=fail_script(result),
-        fatal=False,
-        alias=result.name,
-        may_run_late=math.inf,
-    )
-
-
-def pass_script(result: ScriptResult) -> Action:
+def _pass_script(run: Run, result: ScriptResult) -> None:
     """End a script with exit status 0."""
+    if result.name == LAYOUT_SCRIPT:
+        _store_hardware(run.region, run.machine)
+        _add_automatic_tags(run)
+    result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
+    finish_script(run, result, ScriptStatus.PASSED)
 
-    def act(run: Run) -> None:
-        if result.name == LAYOUT_SCRIPT:
-            run.region.store_hardware(run.machine)
-            _add_automatic_tags(run)
-        result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
-        finish_script(run, result, ScriptStatus.PASSED)
 
-    return act
+def _fail_script(run: Run, result: ScriptResult, reason: str | None) -> None:
+    """End a script with exit status 1. The last line of its output is the planned reason."""
+    result.output += f"{result.name} on {run.machine.hostname}\nERROR: {reason or 'check failed'}\n"
+    finish_script(run, result, ScriptStatus.FAILED)
+
+
+def _store_hardware(region: RegionState, machine: SimulatedMachine) -> None:
+    """Store the network and the disks that the machine reports, without links or layout if it skips these."""
+    was_known = machine.known
+    configure_interfaces(region.tables, machine)
+    if machine.skip_storage:
+        machine.laid_out = machine.laid_out and was_known
+    else:
+        apply_layout(region.tables, machine, str(region.settings["default_storage_layout"]))
 
 
 def _add_automatic_tags(run: Run) -> None:
@@ -157,46 +157,29 @@ def _add_automatic_tags(run: Run) -> None:
         machine.tag_names = (KVM_TAG, *machine.tag_names)
 
 
-def fail_script(result: ScriptResult) -> Callable[[Run, str | None], None]:
-    """End a script with exit status 1. The last line of its output is the planned reason."""
-
-    def fail(run: Run, reason: str | None) -> None:
-        result.output += f"{result.name} on {run.machine.hostname}\nERROR: {reason or 'check failed'}\n"
-        finish_script(run, result, ScriptStatus.FAILED)
-
-    return fail
-
-
-def _end_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> Action:
-    def act(run: Run) -> None:
-        if commissioning.status is not ScriptStatus.PASSED:
-            if testing is not None:
-                testing.abort()
-            run.say("INFO", "Failed commissioning")
-            run.region.set_status(run.machine, Status.FAILED_COMMISSIONING)
-            run.region.give_back(run.machine)
-            run.machine.switch("on")
-            run.end_with(Stage("", 5, on_end=(set_power("off"),)))
-            return
-        if testing is None:
-            _end_with_status(run, Status.READY)
-        else:
-            run.region.set_status(run.machine, Status.TESTING)
-            run.machine.previous_status = Status.READY
-
-    return act
+def _end_commissioning(run: Run, commissioning: ScriptSet, testing: ScriptSet | None) -> None:
+    if commissioning.status is not ScriptStatus.PASSED:
+        if testing is not None:
+            testing.abort()
+        run.say("INFO", "Failed commissioning")
+        run.region.set_status(run.machine, Status.FAILED_COMMISSIONING)
+        run.region.give_back(run.machine)
+        run.machine.switch("on")
+        run.end_with(Stage("", 5, on_end=(set_power("off"),)))
+    elif testing is None:
+        _end_with_status(run, Status.READY)
+    else:
+        run.region.set_status(run.machine, Status.TESTING)
+        run.machine.previous_status = Status.READY
 
 
-def _end_testing(testing: ScriptSet, leads_to: Status) -> Action:
-    def act(run: Run) -> None:
-        if testing.status is ScriptStatus.PASSED:
-            _end_with_status(run, leads_to)
-            return
-        run.say("INFO", "Failed testing")
-        run.region.set_status(run.machine, Status.FAILED_TESTING)
-        _switch_after_scripts(run.machine)
-
-    return act
+def _end_testing(run: Run, testing: ScriptSet, leads_to: Status) -> None:
+    if testing.status is ScriptStatus.PASSED:
+        _end_with_status(run, leads_to)
+        return
+    run.say("INFO", "Failed testing")
+    run.region.set_status(run.machine, Status.FAILED_TESTING)
+    _switch_after_scripts(run.machine)
 
 
 def _end_with_status(run: Run, status: Status) -> None:

@@ -5,7 +5,7 @@ Most have a negation, such as ``not_tags``. A machine meets it if it matches non
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from maas_simulator.model.fields import Invalid, mac_address
@@ -27,27 +27,22 @@ NOT_SIMULATED: Final = frozenset({"simple_status", "not_simple_status", "cpu_spe
 
 @dataclass(frozen=True)
 class Constraint:
-    """A constraint. A machine meets it if it matches one of the values, or ``every`` one."""
+    """A constraint. A machine meets it if it matches one of the values, or ``every`` one, or none if it ``negates``."""
 
     match: Match
     negation: str = ""
     every: bool = False
     allocates: bool = True
     lists: bool = True
+    negates: bool = False
 
     def test(self, region: RegionState, values: Sequence[str]) -> Test:
         """Return the test for these values."""
-        tests, combine = list(self.match(region, values)), all if self.every else any
+        tests = list(self.match(region, values))
+        if self.negates:
+            return lambda machine: not any(test(machine) for test in tests)
+        combine = all if self.every else any
         return lambda machine: combine(test(machine) for test in tests)
-
-    def negated(self) -> "Constraint":
-        """Return the negation."""
-
-        def match(region: RegionState, values: Sequence[str]) -> list[Test]:
-            tests = list(self.match(region, values))
-            return [lambda machine: not any(test(machine) for test in tests)]
-
-        return Constraint(match, allocates=self.allocates, lists=self.lists)
 
 
 def _attribute(name: str) -> Match:
@@ -82,12 +77,11 @@ def split_tags(values: Sequence[str]) -> list[str]:
     return re.findall(r"[^,\s]+", " ".join(values))
 
 
-def _statuses(region: RegionState, values: Sequence[str]) -> Iterable[Test]:
+def _statuses(_region: RegionState, values: Sequence[str]) -> Iterable[Test]:
     known = {status.name.lower() for status in Status}
     for value in values:
         if value not in known:
             raise Invalid(f"Select a valid choice. {value} is not one of the available choices.")
-    del region
     return [lambda machine: machine.status.name.lower() in values]
 
 
@@ -141,8 +135,8 @@ def _networks(kind: str, plural: str, key: str) -> Match:
     """
 
     def match(region: RegionState, values: Sequence[str]) -> list[Test]:
-        found = [numbers for value in values if (numbers := _ids(region, kind, value))]
-        if not found:
+        ids = ({str(record["id"]) for record in matching(region.tables, kind, value)} for value in values)
+        if not (found := [numbers for numbers in ids if numbers]):
             raise Invalid(f"No matching {plural} found.")
         return [
             lambda machine, numbers=numbers: any(numbers & nic[key] for _, nic in nics(region.tables, machine))  # type: ignore[misc] # mypy cannot infer a lambda's defaults
@@ -150,10 +144,6 @@ def _networks(kind: str, plural: str, key: str) -> Match:
         ]
 
     return match
-
-
-def _ids(region: RegionState, kind: str, specifier: str) -> set[str]:
-    return {str(record["id"]) for record in matching(region.tables, kind, specifier)}
 
 
 _BASE: Final[Mapping[str, Constraint]] = {
@@ -194,7 +184,7 @@ _BASE: Final[Mapping[str, Constraint]] = {
 }
 CONSTRAINTS: Final[Mapping[str, Constraint]] = {
     **_BASE,
-    **{each.negation: each.negated() for each in _BASE.values() if each.negation},
+    **{each.negation: replace(each, negates=True) for each in _BASE.values() if each.negation},
 }
 NOT_CONSTRAINTS: Final = frozenset(
     {"op", "dry_run", "verbose", "comment", "agent_name", "bridge_all", "bridge_type", "bridge_stp", "bridge_fd"}
@@ -238,9 +228,8 @@ class Constraints:
 
     def meets(self, machine: SimulatedMachine) -> bool:
         """Whether a machine meets all constraints."""
-        return all(test(machine) for test in self._tests) and all(
-            labelled(machine) is not None for labelled in self.labelled.values()
-        )
+        labelled = self.labelled.values()
+        return all(test(machine) for test in self._tests) and all(find(machine) is not None for find in labelled)
 
     def found(self, machine: SimulatedMachine) -> dict[str, object]:
         """The value of ``constraints_by_type``: the ids of the disks and NICs for each label."""

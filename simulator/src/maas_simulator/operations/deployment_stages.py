@@ -5,24 +5,24 @@ from dataclasses import replace
 
 from maas_simulator.model.config import SYNC_INTERVAL
 from maas_simulator.model.power import BMC_FAILURE
-from maas_simulator.model.runs import Action, Run, Stage
 from maas_simulator.model.scripts import ScriptResult, SetType
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.commissioning_stages import EPHEMERAL_BOOTS, PAUSE
 from maas_simulator.operations.stage_actions import (
     CURTIN_FAILURE,
     DEPLOY_TIMEOUT,
-    AddEvent,
     add_cloud_init_events,
+    add_event,
     add_local_boot_events,
     add_pxe_events,
     fail_with,
     finish_script,
     mark_failed,
+    set_fields,
     set_power,
-    set_status_action,
     start_script,
 )
+from maas_simulator.state import Action, Run, Stage
 
 
 def _log(run: Run) -> ScriptResult | None:
@@ -31,7 +31,7 @@ def _log(run: Run) -> ScriptResult | None:
     return scripts.results[0] if scripts is not None else None
 
 
-def curtin_step(step: str, description: str, *details: str) -> tuple[Action, ...]:
+def _curtin_step(step: str, description: str, *details: str) -> tuple[Action, ...]:
     """The actions of a curtin step: its DEBUG event, ``status_action``, and its lines in the installation log."""
 
     def write(run: Run) -> None:
@@ -39,31 +39,24 @@ def curtin_step(step: str, description: str, *details: str) -> tuple[Action, ...
             log.output += "".join(f"{line}\n" for line in (f"start: cmd-install/{step}: {description}", *details))
 
     return (
-        AddEvent("DEBUG", "Node installation", f"'curtin' {description}"),
-        set_status_action(f"cmd-install/{step}"),
+        add_event("DEBUG", "Node installation", f"'curtin' {description}"),
+        set_fields(status_action=f"cmd-install/{step}"),
         write,
     )
 
 
-def start_install_log(run: Run) -> None:
-    """Start the installation log."""
+def _start_install_log(run: Run) -> None:
     if (log := _log(run)) is not None:
-        start_script(run, log, ScriptStatus.PENDING)
+        start_script(run, log)
 
 
-def finish_install_log(run: Run) -> None:
-    """Finish the installation log."""
+def _finish_install_log(run: Run) -> None:
     if (log := _log(run)) is not None:
         log.output += "curtin: Installation finished.\n"
         finish_script(run, log, ScriptStatus.PASSED)
 
 
-def disable_netboot(run: Run) -> None:
-    """Let the machine boot from its disk from now on. Curtin requests this in its last step."""
-    run.machine.netboot = False
-
-
-def fail_curtin(run: Run, reason: str | None) -> None:
+def _fail_curtin(run: Run, reason: str | None) -> None:
     """Fail curtin. A planned reason ends the log and replaces MAAS's general message."""
     run.say("ERROR", "Node installation failure", "'curtin' curtin command install")
     if (log := _log(run)) is not None:
@@ -76,26 +69,25 @@ def fail_curtin(run: Run, reason: str | None) -> None:
     run.say("DEBUG", "Node status event", "'cloudinit' running modules for final")
 
 
-def fail_late_commands(run: Run, reason: str | None) -> None:
+def _fail_late_commands(run: Run, reason: str | None) -> None:
     """Fail curtin at its last step, which the event names. Failures in earlier steps were recorded without names."""
     run.say("ERROR", "Node installation failure", "'curtin' executing late commands")
-    fail_curtin(run, reason)
+    _fail_curtin(run, reason)
 
 
-def store_sync(run: Run) -> None:
-    """Record a report of the ``enable_hw_sync`` agent."""
+def _store_sync(run: Run) -> None:
     run.machine.last_sync = run.region.now()
 
 
-def finish_deployment(run: Run) -> None:
+def _finish_deployment(run: Run) -> None:
     """Mark the machine as deployed when the installed system reports in."""
     machine = run.machine
-    image = f"{machine.osystem}/{machine.distro_series}/{machine.architecture}"
-    run.region.image_deployed(machine)
-    run.say("INFO", "Image Deployed", f"deployed {image}")
+    image = f"{machine.osystem}/{machine.distro_series}"
+    run.region.images.deployed(image, machine.architecture)
+    run.say("INFO", "Image Deployed", f"deployed {image}/{machine.architecture}")
     run.region.set_status(machine, Status.DEPLOYED)
     if machine.enable_hw_sync:
-        store_sync(run)
+        _store_sync(run)
     run.say("INFO", "Deployed")
     add_cloud_init_events("searching for local datasources", "running modules for final")(run)
 
@@ -104,28 +96,23 @@ fail_by_timeout = fail_with(DEPLOY_TIMEOUT)
 """Fail a deployment whose machine stopped reporting."""
 
 
-def fail_cloud_init(run: Run, reason: str | None) -> None:
+def _fail_cloud_init(run: Run, reason: str | None) -> None:
     """Fail the setup of the ephemeral environment, before curtin starts."""
     run.say("ERROR", "Node installation failure", "'cloudinit' running modules for config")
     fail_by_timeout(run, reason or CURTIN_FAILURE)
 
 
-def become_vm_host(run: Run) -> None:
-    """Make the machine a VM host."""
-    run.machine.is_vm_host = True
-
-
 def _curtin_stage(name: str, seconds: float, *step: str) -> Stage:
-    actions: tuple[Action, ...] = (AddEvent("INFO", name), *curtin_step(*step))
-    return Stage(name, seconds, actions, on_failure=fail_curtin, may_run_late=math.inf)
+    actions: tuple[Action, ...] = (add_event("INFO", name), *_curtin_step(*step))
+    return Stage(name, seconds, actions, on_failure=_fail_curtin, may_run_late=math.inf)
 
 
 BOOT = (
     Stage("Deploying", 20, on_failure=fail_with(BMC_FAILURE)),
     Stage("Power on", 40, (set_power("on"),), on_failure=fail_by_timeout),
     Stage("Performing PXE boot", 20, (lambda run: add_pxe_events(run, "installation"),), on_failure=fail_by_timeout),
-    Stage("Loading ephemeral", 85, (AddEvent("INFO", "Loading ephemeral"),), on_failure=fail_by_timeout),
-    Stage("cloud-init", 5, on_end=(EPHEMERAL_BOOTS,), on_failure=fail_cloud_init),
+    Stage("Loading ephemeral", 85, (add_event("INFO", "Loading ephemeral"),), on_failure=fail_by_timeout),
+    Stage("cloud-init", 5, on_end=(EPHEMERAL_BOOTS,), on_failure=_fail_cloud_init),
 )
 
 TO_DISK = (
@@ -134,12 +121,12 @@ TO_DISK = (
         "Preparing",
         10,
         (
-            AddEvent("DEBUG", "Node installation", "'curtin' curtin command install"),
-            start_install_log,
-            *curtin_step("stage-early", "preparing for installation"),
-            set_status_action(""),
+            add_event("DEBUG", "Node installation", "'curtin' curtin command install"),
+            _start_install_log,
+            *_curtin_step("stage-early", "preparing for installation"),
+            set_fields(status_action=""),
         ),
-        on_failure=fail_curtin,
+        on_failure=_fail_curtin,
     ),
     _curtin_stage(
         "Configuring storage",
@@ -166,29 +153,29 @@ TO_DISK = (
     Stage(
         "Late commands",
         10,
-        (AddEvent("DEBUG", "Node installation", "'curtin' executing late commands"),),
-        (disable_netboot,),
-        on_failure=fail_late_commands,
+        (add_event("DEBUG", "Node installation", "'curtin' executing late commands"),),
+        (set_fields(netboot=False),),  # Curtin requests this in its last step.
+        on_failure=_fail_late_commands,
         may_run_late=math.inf,
     ),
     PAUSE,
     Stage(
         "Rebooting",
         90,
-        (finish_install_log, AddEvent("INFO", "Rebooting"), set_status_action("")),
+        (_finish_install_log, add_event("INFO", "Rebooting"), set_fields(status_action="")),
         on_failure=fail_by_timeout,
     ),
-    Stage("Local boot", 20, (add_local_boot_events,), (finish_deployment,), on_failure=fail_by_timeout),
+    Stage("Local boot", 20, (add_local_boot_events,), (_finish_deployment,), on_failure=fail_by_timeout),
 )
 """A deployment to disk, about ten and a half simulated minutes. It ends with a boot from the disk."""
 
 HARDWARE_SYNC = Stage(
-    "", SYNC_INTERVAL, on_end=(store_sync, AddEvent("INFO", "Node Interface hardware sync state change"))
+    "", SYNC_INTERVAL, on_end=(_store_sync, add_event("INFO", "Node Interface hardware sync state change"))
 )
 """The second report of the ``enable_hw_sync`` agent. Its details and later reports were not recorded."""
 
-TO_VM_HOST = (*TO_DISK[:-1], replace(TO_DISK[-1], on_end=(*TO_DISK[-1].on_end, become_vm_host)))
+TO_VM_HOST = (*TO_DISK[:-1], replace(TO_DISK[-1], on_end=(*TO_DISK[-1].on_end, set_fields(is_vm_host=True))))
 """A deployment of a VM host."""
 
-TO_MEMORY = (*BOOT, Stage("Starting", 30, on_end=(finish_deployment,), on_failure=fail_by_timeout))
+TO_MEMORY = (*BOOT, Stage("Starting", 30, on_end=(_finish_deployment,), on_failure=fail_by_timeout))
 """An ephemeral deployment: no storage, no installation, no script set."""

@@ -4,7 +4,6 @@ from maas_simulator.model.forms import Form, bridge_params, last, strict_boolean
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.power import Command
 from maas_simulator.model.refusals import Refusal, conflict, not_simulated
-from maas_simulator.model.runs import Stage
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import FAILURE_OF, LOCKABLE, RELEASABLE, Status
 from maas_simulator.operations import runner
@@ -12,7 +11,7 @@ from maas_simulator.operations.constraints import Constraints
 from maas_simulator.operations.release_stages import LOCAL_BOOT, SWITCH_OFF, complete_release
 from maas_simulator.operations.timed_operations import acquire, deploy, start_releasing
 from maas_simulator.operations.vm_hosts import compose
-from maas_simulator.state import RegionState
+from maas_simulator.state import RegionState, Stage
 
 IPMI = "ipmi"
 """The power type whose driver power-cycles a machine that is already on."""

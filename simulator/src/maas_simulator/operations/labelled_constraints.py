@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import permutations
 from typing import Final
 
@@ -10,7 +9,7 @@ from maas_simulator.model.fields import Invalid
 from maas_simulator.model.hardware import GIGABYTE
 from maas_simulator.model.interfaces import interfaces as interfaces_of
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.records import Record, Tables
+from maas_simulator.model.records import Tables
 from maas_simulator.model.refusals import not_simulated
 from maas_simulator.model.storage import storage_of
 from maas_simulator.state import RegionState
@@ -31,31 +30,20 @@ _KEYS: Final = (
 _DEVICE_KEYS: Final = ("vendor_id", "product_id", "vendor_name", "product_name", "commissioning_driver")
 
 
-@dataclass(frozen=True, slots=True)
-class _WantedDisk:
-    label: str
-    size: float
-    tags: frozenset[str]
-
-    def fits(self, disk: Record) -> bool:
-        return bool(disk["size"] >= self.size) and self.tags <= set(disk["tags"])
-
-
-def storage(region: RegionState, text: str) -> Labelled:
+def storage(_region: RegionState, text: str) -> Labelled:
     """Parse ``root:50(ssd),100``: a separate disk for each, with a minimum size in GB and with these tags."""
-    del region
     if _DISKS.fullmatch(text) is None:
         raise Invalid(f'Malformed storage constraint, "{text}".')
     wanted = [
-        _WantedDisk(label, float(size) * GIGABYTE, frozenset(filter(None, tags.split(","))))
+        (label, float(size) * GIGABYTE, set(filter(None, tags.split(","))))
         for label, size, tags in re.findall(_DISK, text)
     ]
 
     def find(machine: SimulatedMachine) -> Found | None:
         for chosen in permutations(storage_of(machine).devices.values(), len(wanted)):
             pairs = list(zip(wanted, chosen, strict=True))
-            if all(each.fits(disk) for each, disk in pairs):
-                return {each.label: [disk["id"]] for each, disk in pairs if each.label}
+            if all(disk["size"] >= size and tags <= set(disk["tags"]) for (_, size, tags), disk in pairs):
+                return {label: [disk["id"]] for (label, _, _), disk in pairs if label}
         return None
 
     return find
@@ -82,9 +70,8 @@ def interfaces(region: RegionState, text: str) -> Labelled:
     return find
 
 
-def devices(region: RegionState, text: str) -> Labelled:
+def devices(_region: RegionState, text: str) -> Labelled:
     """Parse ``vendor_id=8086,product_id=1572``. Every machine has devices of this vendor only."""
-    del region
     wanted = dict(_pair("devices", pair, _DEVICE_KEYS) for pair in text.split(","))
     if wanted.keys() != {"vendor_id"}:
         raise not_simulated("allocating by more than the vendor_id of a device")

@@ -30,15 +30,11 @@ def commissioning_set(region: RegionState, machine: SimulatedMachine, form: Form
     return region.new_set(machine, SetType.COMMISSIONING, results)
 
 
-def testing_set(region: RegionState, machine: SimulatedMachine, scripts: Iterable[Record], form: Form) -> ScriptSet:
-    """Add a run of tests."""
-    return region.new_set(machine, SetType.TESTING, _results(region, machine, scripts, form))
-
-
-def release_set(region: RegionState, machine: SimulatedMachine, names: Iterable[str], form: Form) -> ScriptSet:
-    """Add a run of release scripts."""
-    scripts = map(region.tables["Script"].get_named, names)
-    return region.new_set(machine, SetType.RELEASE, _results(region, machine, scripts, form))
+def add_set(
+    region: RegionState, machine: SimulatedMachine, kind: SetType, scripts: Iterable[Record], form: Form
+) -> ScriptSet:
+    """Add a run of scripts."""
+    return region.new_set(machine, kind, _results(region, machine, scripts, form))
 
 
 def chosen_scripts(region: RegionState, form: Form, field: str, kind: SetType) -> list[Record]:

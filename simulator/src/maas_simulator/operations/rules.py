@@ -58,23 +58,11 @@ SCRIPTS: Final = tuple(
 
 RULES: Final[Mapping[str, Rule]] = MappingProxyType(
     {
-        "deploy": Rule(
-            "edit",
-            timed.deploy,
-            DEPLOYABLE,
-            "Can't deploy a machine that is in the '{status}' state",
-        ),
+        "deploy": Rule("edit", timed.deploy, DEPLOYABLE, "Can't deploy a machine that is in the '{status}' state"),
         "commission": Rule(
             "superuser", timed.commission, COMMISSIONABLE, STATE.format("Commission"), is_form=True, takes_json=True
         ),
-        "test": Rule(
-            "superuser",
-            timed.test,
-            TESTABLE,
-            STATE.format("Test"),
-            is_form=True,
-            takes_json=True,
-        ),
+        "test": Rule("superuser", timed.test, TESTABLE, STATE.format("Test"), is_form=True, takes_json=True),
         "release": Rule(
             "edit",
             timed.release,

@@ -6,15 +6,7 @@ from typing import Final
 
 from maas_simulator.model.built_in_scripts import WIPE_DISKS
 from maas_simulator.model.disks import PHYSICAL
-from maas_simulator.model.forms import (
-    Form,
-    bridge_params,
-    image,
-    kernel,
-    last,
-    loose_boolean,
-    strict_boolean,
-)
+from maas_simulator.model.forms import Form, bridge_params, image, kernel, last, loose_boolean, strict_boolean
 from maas_simulator.model.interfaces import add_bridges, clear_links, interfaces, ip_addresses, is_linked
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.power import NO_TASK_QUEUE
@@ -22,17 +14,11 @@ from maas_simulator.model.refusals import Refusal, conflict, invalid
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.storage import clear_layout, storage_of
-from maas_simulator.operations import reversion, runner, vm_hosts
+from maas_simulator.operations import runner, vm_hosts
 from maas_simulator.operations.addresses import assign_addresses
 from maas_simulator.operations.commissioning_stages import commission_stages, test_stages
 from maas_simulator.operations.deployment_stages import HARDWARE_SYNC, TO_DISK, TO_MEMORY, TO_VM_HOST
-from maas_simulator.operations.new_results import (
-    chosen_scripts,
-    chosen_tests,
-    commissioning_set,
-    release_set,
-    testing_set,
-)
+from maas_simulator.operations.new_results import add_set, chosen_scripts, chosen_tests, commissioning_set
 from maas_simulator.operations.release_stages import (
     ENTER_RESCUE,
     ERASE,
@@ -41,7 +27,7 @@ from maas_simulator.operations.release_stages import (
     RELEASE_SWITCHED_OFF,
     script_stages,
 )
-from maas_simulator.operations.reversion import abort_scripts
+from maas_simulator.operations.stage_actions import abort_scripts
 from maas_simulator.state import RegionState
 
 WIPE_OPTIONS: Final = ("secure_erase", "quick_erase")
@@ -110,7 +96,7 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     region.said_by(machine, username, "User starting node commissioning")
     region.say(machine, "INFO", "Commissioning")
     scripts = commissioning_set(region, machine, form)
-    testing = testing_set(region, machine, wanted, form)
+    testing = add_set(region, machine, SetType.TESTING, wanted, form)
     machine.owner, machine.status_action = username, ""
     # MAAS 3.7 removes the layout of disks and NICs at once; the scripts' findings restore it.
     machine.skip_networking, machine.skip_storage = (
@@ -122,7 +108,7 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
         clear_layout(machine)
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
-    reversion.start_or_revert(
+    runner.start_or_revert(
         region,
         machine,
         commission_stages(scripts, testing if wanted else None),
@@ -146,9 +132,9 @@ def test(region: RegionState, machine: SimulatedMachine, username: str, form: Fo
     machine.enable_ssh = loose_boolean(form, "enable_ssh")
     if any(script["apply_configured_networking"] for script in wanted) and not machine.addressed:
         assign_addresses(region, machine)
-    testing = testing_set(region, machine, wanted, form)
+    testing = add_set(region, machine, SetType.TESTING, wanted, form)
     region.set_status(machine, Status.TESTING)
-    reversion.start_or_revert(region, machine, test_stages(testing, before), before, machine.restart, warns=username)
+    runner.start_or_revert(region, machine, test_stages(testing, before), before, machine.restart, warns=username)
 
 
 def release(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -159,7 +145,8 @@ def release(region: RegionState, machine: SimulatedMachine, username: str, form:
     scripts = [script["name"] for script in chosen]
     if loose_boolean(form, "force"):
         vm_hosts.remove(region, machine)
-    vm_hosts.check_not_vm_host(machine)
+    if machine.is_vm_host:
+        raise Refusal(400, f"The following VM hosts must be removed first: {machine.hostname}")
     if _count_erase_reasons(region, form):
         scripts = [*(name for name in scripts if name != WIPE_DISKS), WIPE_DISKS]
     if scripts:
@@ -169,7 +156,7 @@ def release(region: RegionState, machine: SimulatedMachine, username: str, form:
     region.said_by(machine, username, "User releasing node", last(form, "comment"))
     start_releasing(region, machine)
     if machine.is_on:
-        reversion.start_or_revert(region, machine, RELEASE, before, ["off"])
+        runner.start_or_revert(region, machine, RELEASE, before, ["off"])
     else:
         runner.start(region, machine, RELEASE_SWITCHED_OFF)
 
@@ -215,7 +202,7 @@ def rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, f
     machine.owner, machine.status_action = username, ""
     region.set_status(machine, Status.ENTERING_RESCUE_MODE)
     region.say(machine, "INFO", "Entering rescue mode")
-    reversion.start_or_revert(region, machine, ENTER_RESCUE, before, machine.restart)
+    runner.start_or_revert(region, machine, ENTER_RESCUE, before, machine.restart)
 
 
 def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -224,7 +211,7 @@ def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: s
     region.said_by(machine, username, "User stopping rescue mode", last(form, "comment"))
     region.set_status(machine, Status.EXITING_RESCUE_MODE)
     if machine.is_on or restarts:
-        reversion.start_or_revert(region, machine, EXIT_RESCUE, before, machine.restart if restarts else ["off"])
+        runner.start_or_revert(region, machine, EXIT_RESCUE, before, machine.restart if restarts else ["off"])
     else:
         runner.start(region, machine, EXIT_RESCUE)
 
@@ -272,10 +259,11 @@ def _release_by_scripts(
     asked = "User erasing disk" if erases else "User releasing node"
     region.said_by(machine, username, asked, last(form, "comment"))
     options = {f"{WIPE_DISKS}_{name}": [str(loose_boolean(form, name))] for name in WIPE_OPTIONS} if reasons else {}
-    scripts = release_set(region, machine, names, {**form, **options})
+    chosen = map(region.tables["Script"].get_named, names)
+    scripts = add_set(region, machine, SetType.RELEASE, chosen, {**form, **options})
     region.set_status(machine, Status.DISK_ERASING if erases else Status.RELEASING)
     stages = ERASE if erases else script_stages(scripts)
-    reversion.start_or_revert(region, machine, stages, before, machine.restart)
+    runner.start_or_revert(region, machine, stages, before, machine.restart)
 
 
 def _count_erase_reasons(region: RegionState, form: Form) -> int:

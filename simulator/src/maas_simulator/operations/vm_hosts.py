@@ -4,7 +4,7 @@ from typing import Final
 
 from maas_simulator.model.hardware import GIGABYTE, Disk
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.refusals import Refusal, not_simulated
+from maas_simulator.model.refusals import not_simulated
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations.constraints import Constraints
 from maas_simulator.state import RegionState
@@ -19,9 +19,10 @@ DISK: Final = Disk("sda", 8 * GIGABYTE, ())
 def compose(region: RegionState, constraints: Constraints) -> SimulatedMachine | None:
     """Compose a virtual machine that meets the constraints, if there is a VM host for it. MAAS does so up to 3.7."""
     names = constraints.given.get("pod")
-    hosts = [host for host in _hosts(region) if names is None or host.hostname in names]
-    arches = constraints.given.get("arch", [])
-    host = next((host for host in hosts if not arches or host.architecture.startswith(tuple(arches))), None)
+    hosts = (machine for machine in region.machines.values() if machine.is_vm_host)
+    fitting = (host for host in hosts if names is None or host.hostname in names)
+    arches = tuple(constraints.given.get("arch", [""]))
+    host = next((host for host in fitting if host.architecture.startswith(arches)), None)
     if host is None or "name" in constraints.given or "system_id" in constraints.given:
         return None
     if not constraints.given.keys() <= COMPOSED_BY:
@@ -44,18 +45,8 @@ def compose(region: RegionState, constraints: Constraints) -> SimulatedMachine |
     return machine
 
 
-def check_not_vm_host(machine: SimulatedMachine) -> None:
-    """Reject releasing a VM host without force."""
-    if machine.is_vm_host:
-        raise Refusal(400, f"The following VM hosts must be removed first: {machine.hostname}")
-
-
 def remove(region: RegionState, host: SimulatedMachine) -> None:
     """Delete a VM host by force, with its virtual machines."""
     host.is_vm_host = False
     for machine in [machine for machine in region.machines.values() if machine.pod == host.hostname]:
         region.remove(machine)
-
-
-def _hosts(region: RegionState) -> list[SimulatedMachine]:
-    return [machine for machine in region.machines.values() if machine.is_vm_host]

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from maas_simulator.region import SimulatedRegion
-from maas_simulator.worlds.checks import Place, WorldError
-from maas_simulator.worlds.inputs import explain
+from maas_simulator.worlds.inputs import Place, WorldError, explain
 from maas_simulator.worlds.world import World
 
 if TYPE_CHECKING:

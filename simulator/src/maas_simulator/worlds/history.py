@@ -1,18 +1,13 @@
 """The history of a machine when a world starts: script sets with results, and the last event."""
 
 from functools import cache
-from typing import Final, overload
+from typing import Any, Final
 
 from maas_simulator.model.built_in_scripts import BUILT_IN, DEFAULT_TEST, names_of
 from maas_simulator.model.forms import KERNELS
 from maas_simulator.model.hardware import Disk
 from maas_simulator.model.machines import SimulatedMachine
-from maas_simulator.model.scripts import (
-    INSTALL_LOG,
-    FinishedResults,
-    ScriptResult,
-    SetType,
-)
+from maas_simulator.model.scripts import INSTALL_LOG, FinishedResults, ScriptResult, SetType
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.stage_actions import CURTIN_FAILURE
 from maas_simulator.state import RegionState
@@ -44,19 +39,11 @@ class PassedResults(FinishedResults):
     def __len__(self) -> int:
         return len(self.scripts)
 
-    @overload
-    def __getitem__(self, index: int) -> ScriptResult: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[ScriptResult]: ...
-
-    def __getitem__(self, index: int | slice) -> ScriptResult | list[ScriptResult]:
+    def __getitem__(self, index: int | slice) -> Any:
         numbers = range(len(self.scripts))[index]
-        return (
-            self._build_result(numbers)
-            if isinstance(numbers, int)
-            else [self._build_result(number) for number in numbers]
-        )
+        if isinstance(numbers, int):
+            return self._build_result(numbers)
+        return [self._build_result(number) for number in numbers]
 
     def _build_result(self, number: int) -> ScriptResult:
         name, disk = self.scripts[number]
@@ -82,13 +69,10 @@ def add_history(region: RegionState, machine: SimulatedMachine) -> None:
     _add_results(region, machine, SetType.COMMISSIONING, COMMISSIONED)
     _add_results(region, machine, SetType.TESTING, _list_tests(machine.disks))
     region.say(machine, "INFO", "Ready")
-    match machine.status:
-        case Status.DEPLOYED:
-            _deployed(region, machine)
-        case Status.FAILED_DEPLOYMENT:
-            _failed(region, machine)
-        case Status.BROKEN:
-            region.say(machine, "INFO", "Released")
+    if machine.status is Status.BROKEN:
+        region.say(machine, "INFO", "Released")
+    elif machine.status in (Status.DEPLOYED, Status.FAILED_DEPLOYMENT):
+        _install(region, machine)
 
 
 @cache
@@ -101,25 +85,18 @@ def _add_results(region: RegionState, machine: SimulatedMachine, kind: SetType, 
     region.new_set(machine, kind, PassedResults(machine, scripts, first, region.now() - AGO))
 
 
-def _install(machine: SimulatedMachine) -> None:
+def _install(region: RegionState, machine: SimulatedMachine) -> None:
     machine.osystem, machine.distro_series = "ubuntu", "noble"
     machine.hwe_kernel = KERNELS["ubuntu/noble"][0]
     machine.power_state, machine.addressed = "on", True
-
-
-def _deployed(region: RegionState, machine: SimulatedMachine) -> None:
-    _install(machine)
-    machine.netboot = False
-    _add_results(region, machine, SetType.INSTALLATION, INSTALLED)
-    region.say(machine, "INFO", "Deployed")
-
-
-def _failed(region: RegionState, machine: SimulatedMachine) -> None:
-    _install(machine)
+    if machine.status is Status.DEPLOYED:
+        machine.netboot = False
+        _add_results(region, machine, SetType.INSTALLATION, INSTALLED)
+        region.say(machine, "INFO", "Deployed")
+        return
     result = PassedResults(machine, INSTALLED, region.number_results(1), region.now() - AGO)[0]
     result.status, result.exit_status = ScriptStatus.FAILED, 1
     result.output = "E: Unable to locate package linux-generic\ncurtin: Installation failed with exception\n"
     region.new_set(machine, SetType.INSTALLATION, [result])
-    machine.status_action = "mark_failed"
-    machine.error_description = CURTIN_FAILURE
+    machine.status_action, machine.error_description = "mark_failed", CURTIN_FAILURE
     region.say(machine, "ERROR", "Marking node failed", CURTIN_FAILURE)

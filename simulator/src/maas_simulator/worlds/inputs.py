@@ -1,17 +1,17 @@
 """Base models for what users write (world files, control requests), and error messages with the place of each error."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
-
-from maas_simulator.model.power import BmcMode, PowerErrors
-from maas_simulator.region import SimulatedRegion
 
 Schema = Mapping[str, Any]
 """A JSON Schema."""
+
+Place = tuple[int | str, ...]
+"""A place in a world file: ``("machines", 2, "zone")``."""
 
 UNKNOWN: Final = ("extra_forbidden", "unexpected_keyword_argument")
 """Pydantic's error types for an unknown key, in a model and in a dataclass."""
@@ -25,55 +25,34 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
 
 
-class PlanInput(Input):
-    """A planned failure: exactly one of ``fail``, ``hang``, ``bmc_down`` and ``rack_down``."""
+class WorldError(ValueError):
+    """A world whose parts do not fit together; ``place`` is the place of the bad value."""
 
-    machine: str | None = None
-    """The machine's hostname or system id. Needed except with ``rack_down``."""
-    fail: str | None = None
-    """The stage or script at which the machine's next matching operation fails."""
-    hang: str | None = None
-    """The stage or script at which the machine's next matching operation hangs."""
-    reason: str | None = None
-    """With ``fail`` or ``bmc_down``: the reason that is reported instead of MAAS's own message."""
-    bmc_down: bool = False
-    """Whether the machine's BMC fails, until the plans are removed."""
-    mode: BmcMode = "down"
-    """With ``bmc_down``: how it fails. ``down``: it does not answer. ``slow``: it works, but each command takes
-    ``seconds``. ``no on``, ``no off``, ``no query``: it fails to switch the machine on or off, or to report its state;
-    ``no query`` also fails switching, but the machine switches. ``stays off``, ``stays on``: it accepts all commands,
-    and the machine does not change. ``unroutable``: no rack controller can reach it."""
-    errors: PowerErrors = "driver"
-    """With ``bmc_down``: whose error MAAS reports. The agent's is ``ExitError: exit status 1`` for a request, and
-    ``Activity task failed`` for a deployment."""
-    seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    """With ``bmc_down``: how many real seconds each command takes. A query is one command, and switching is three."""
-    rack_down: str | None = None
-    """The system id of a rack controller that is disconnected until the plans are removed."""
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__(message)
+        self.place = place
 
-    @model_validator(mode="after")
-    def _check_exactly_one(self) -> Self:
-        if sum(map(bool, (self.fail, self.hang, self.bmc_down, self.rack_down))) != 1:
-            raise ValueError("a plan needs exactly one of fail, hang, bmc_down and rack_down")
-        if (self.machine is None) != (self.rack_down is not None):
-            raise ValueError("machine is needed with fail, hang and bmc_down, and is not allowed with rack_down")
-        if self.reason and not (self.fail or self.bmc_down):
-            raise ValueError("reason is allowed only with fail and bmc_down")
-        for name in ("mode", "errors", "seconds"):
-            if name in self.model_fields_set and not self.bmc_down:
-                raise ValueError(f"{name} is allowed only with bmc_down")
-        return self
 
-    def carry_out(self, region: SimulatedRegion) -> None:
-        """Apply the plan to a region."""
-        if self.rack_down is not None:
-            region.rack_down(self.rack_down)
-        elif self.bmc_down:
-            region.bmc_down(
-                self.machine or "", mode=self.mode, errors=self.errors, reason=self.reason, seconds=self.seconds
-            )
-        else:
-            region.plan(self.machine or "", fail=self.fail, hang=self.hang, reason=self.reason)
+def find_duplicate(values: Iterable[str]) -> int | None:
+    """The index of the first duplicate, or None."""
+    seen: set[str] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            return index
+        seen.add(value)
+    return None
+
+
+def check_unique(place: Place, key: str, values: Sequence[str]) -> None:
+    """Raise a :class:`WorldError` for a name that occurs twice."""
+    if (duplicate := find_duplicate(values)) is not None:
+        raise WorldError((*place, duplicate, key), f"the name {values[duplicate]} is taken; names must be unique")
+
+
+def check_known(place: Place, kind: str, name: str, known: Collection[str]) -> None:
+    """Raise a :class:`WorldError` for a name that does not exist."""
+    if name not in known:
+        raise WorldError(place, f"there is no {kind} {name!r}; known: {', '.join(known)}")
 
 
 def explain(error: ValidationError, kind: TypeAdapter[Any]) -> list[str]:

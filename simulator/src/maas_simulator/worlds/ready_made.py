@@ -1,9 +1,12 @@
 """Ready-made regions: the demonstration with twelve machines, and generated regions of any size."""
 
+import json
 import time
 from collections.abc import Callable
 from ipaddress import IPv4Network
 from math import ceil
+from pathlib import Path
+from typing import Final
 
 from maas_simulator.model.auth import User
 from maas_simulator.model.hardware import GIGABYTE, Disk
@@ -15,11 +18,13 @@ from maas_simulator.worlds.history import add_history
 from maas_simulator.worlds.world import MachinesOfWorld, SubnetOfWorld, UserOfWorld, World
 
 DEMO_USERS = (User("admin", is_superuser=True), User("bob"))
-SATA = Disk("sda", 480 * GIGABYTE, ("ssd", "sata"))
-NVME = Disk("nvme0n1", 960 * GIGABYTE)
-BIG = Disk("sdb", 4000 * GIGABYTE, ("rotary", "sata"))
-
-
+DEMO: Final = Path(__file__).with_name("demo_machines.json")
+"""The machines of the demonstration: fields of ``SimulatedMachine``, with the names of their status and disks."""
+DISKS: Final = {
+    "sda": Disk("sda", 480 * GIGABYTE, ("ssd", "sata")),
+    "nvme0n1": Disk("nvme0n1", 960 * GIGABYTE),
+    "sdb": Disk("sdb", 4000 * GIGABYTE, ("rotary", "sata")),
+}
 FULL = 10_000
 """How many machines a generated subnet gets."""
 
@@ -33,7 +38,11 @@ def demo_region(*, speed: float = 60.0, clock: Callable[[], float] = time.monoto
 
 def add_demo_machines(region: SimulatedRegion) -> None:
     """Add the twelve machines of the demonstration with their history."""
-    for machine in _machines():
+    for number, fields in enumerate(json.loads(DEMO.read_text(encoding="utf-8")), 1):
+        fields |= {"status": Status[fields["status"]], "tag_names": tuple(fields.get("tag_names", ()))}
+        if "disks" in fields:
+            fields["disks"] = tuple(DISKS[name] for name in fields["disks"])
+        machine = SimulatedMachine(number=number, **fields)
         region.machines[machine.system_id] = machine
         add_history(region, machine)
 
@@ -64,67 +73,3 @@ def generated_region(
         machines=[machines],
     )
     return world.region(speed=speed, clock=clock)
-
-
-def _machines() -> list[SimulatedMachine]:
-    # Long because it is data: an entry for each machine.
-    kvm = "kvm-capable"
-    return [
-        SimulatedMachine("7xneda", "node01", 1, Status.READY, tag_names=(kvm,)),
-        SimulatedMachine(
-            "fyc3ff",
-            "node02",
-            2,
-            Status.READY,
-            cpu_count=16,
-            memory=32768,
-            disks=(SATA,),
-            tag_names=("gpu", "ssd", kvm),
-            zone="az1",
-            pool="compute",
-        ),
-        SimulatedMachine(
-            "ndn36c",
-            "node03",
-            3,
-            Status.READY,
-            cpu_count=4,
-            memory=24576,
-            disks=(NVME, SATA),
-            tag_names=("ssd", kvm),
-            zone="az2",
-            pool="compute",
-        ),
-        SimulatedMachine(
-            "q4hs8t",
-            "node04",
-            4,
-            Status.READY,
-            architecture="arm64/generic",
-            cpu_count=64,
-            memory=131072,
-            disks=(NVME,),
-            tag_names=("ssd",),
-            zone="az1",
-            pool="compute",
-        ),
-        SimulatedMachine(
-            "m86kwc",
-            "node05",
-            5,
-            Status.READY,
-            cpu_count=12,
-            memory=65536,
-            disks=(SATA, BIG),
-            tag_names=(kvm,),
-            zone="az2",
-            pool="storage",
-        ),
-        SimulatedMachine("x7twrr", "node06", 6, Status.ALLOCATED, owner="admin", tag_names=(kvm,), zone="az1"),
-        SimulatedMachine("ywtymp", "node07", 7, Status.DEPLOYED, owner="admin", cpu_count=16, tag_names=(kvm,)),
-        SimulatedMachine("hbncqr", "node08", 8, Status.DEPLOYED, owner="admin", locked=True, tag_names=(kvm,)),
-        SimulatedMachine("ergrgd", "node09", 9, Status.DEPLOYED, owner="bob", memory=8192, tag_names=("virtual",)),
-        SimulatedMachine("a8wxd4", "node10", 10, Status.NEW, known=False, power_state="unknown", status_action=None),
-        SimulatedMachine("8pr8mk", "node11", 11, Status.FAILED_DEPLOYMENT, owner="admin", zone="az2"),
-        SimulatedMachine("gpxwc3", "node12", 12, Status.BROKEN, pool="storage", error_description="bad DIMM"),
-    ]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -19,22 +19,15 @@ from maas_simulator.model.forms import IMAGES
 from maas_simulator.model.hardware import GIGABYTE, Disk
 from maas_simulator.model.images import Images
 from maas_simulator.model.machines import Rack, SimulatedMachine
-from maas_simulator.model.networks import (
-    RACK,
-    add_boot_subnet,
-    add_fabric,
-    discovered_address,
-    own_address,
-    places,
-)
+from maas_simulator.model.networks import RACK, add_boot_subnet, add_fabric, discovered_address, own_address, places
 from maas_simulator.model.organisation import set_pools, set_tags, set_zones
 from maas_simulator.model.records import Record
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant
+from maas_simulator.operations.plans import Planned
 from maas_simulator.region import SimulatedRegion
-from maas_simulator.worlds.checks import Place, WorldError, check_known, check_new, check_unique, find_duplicate
 from maas_simulator.worlds.history import add_history
-from maas_simulator.worlds.inputs import Input, PlanInput
+from maas_simulator.worlds.inputs import Input, Place, WorldError, check_known, check_unique, find_duplicate
 
 StatusName = Literal["New", "Ready", "Allocated", "Deployed", "Failed deployment", "Broken"]
 """The statuses that a machine can start in."""
@@ -96,12 +89,6 @@ class SubnetOfWorld(Input):
         if self.gateway is not None and (self.gateway not in self.cidr or self.gateway in ends):
             raise ValueError(f"gateway must be a host address in {self.cidr}; it was {self.gateway}")
         return self
-
-    def add_to(self, region: SimulatedRegion) -> None:
-        """Add the subnet with its own fabric."""
-        vlan = add_fabric(region.tables, dhcp_on=True, primary_rack=self.rack)
-        gateway = self.gateway or self.cidr.broadcast_address - 1
-        add_boot_subnet(region.tables, self.name, self.cidr, vlan["id"], str(gateway))
 
 
 class DiskOfWorld(Input):
@@ -217,7 +204,7 @@ class World(Input):
     """Custom release scripts, with their lengths in simulated seconds. MAAS itself only has the erase."""
     machines: list[MachinesOfWorld] = Field(default_factory=list)
     """The machines, singly or in groups."""
-    plans: list[PlanInput] = Field(default_factory=list)
+    plans: list[Planned] = Field(default_factory=list)
     """Planned failures, as in the control API."""
     faults: list[Fault] = Field(default_factory=list)
     """Faults that requests meet, as in the control API."""
@@ -238,7 +225,7 @@ class World(Input):
             add_history(region, machine)
         for index, plan in enumerate(self.plans):
             try:
-                plan.carry_out(region)
+                region.add_plan(plan)
             except (KeyError, ValueError) as error:
                 raise WorldError(("plans", index), str(error.args[0])) from None
         region.faults.extend(deepcopy(self.faults))  # A fault counts down its uses.
@@ -272,7 +259,9 @@ class World(Input):
             for kind in ("Fabric", "VLAN", "Subnet", "IPRange"):
                 tables.clear_table(kind)
             for subnet in self.subnets:
-                subnet.add_to(region)
+                vlan = add_fabric(tables, dhcp_on=True, primary_rack=subnet.rack)
+                gateway = subnet.gateway or subnet.cidr.broadcast_address - 1
+                add_boot_subnet(tables, subnet.name, subnet.cidr, vlan["id"], str(gateway))
         else:
             check_known(("racks",), "rack controller of the default subnet", RACK, region.racks)
 
@@ -298,7 +287,7 @@ class World(Input):
             owner = group.owner or next(user.name for user in self.users if user.superuser)
             for machine, subnet in _group(group, number, subnets, owner):
                 number += 1
-                check_new(place, machine, region)
+                _check_new(place, machine, region)
                 network = IPv4Network(subnet["cidr"])
                 taken[subnet["name"]] += 1
                 if taken[subnet["name"]] > places(network):
@@ -317,32 +306,23 @@ def _group(
 ) -> Iterator[tuple[SimulatedMachine, Record]]:
     """Build the machines of a group, with their subnets; ``before`` is the number of machines in earlier groups."""
     disks = tuple(Disk(disk.name, int(disk.size * GIGABYTE), disk.tags) for disk in group.disks)
-    tags = [tuple(each) for each in group.tags if not isinstance(each, str)]
-    dealt = zip(
-        _distribute("status", _shares(group.status), group.count),
-        _distribute("zone", _as_list(group.zone), group.count),
-        _distribute("pool", _as_list(group.pool), group.count),
-        _distribute("subnet", _as_list(group.subnet or list(subnets)), group.count),
-        _distribute("tags", tags or [tuple(str(each) for each in group.tags)], group.count),
-        _distribute("architecture", _as_list(group.architecture), group.count),
-        _distribute("cpu_count", _as_list(group.cpu_count), group.count),
-        _distribute("memory", _as_list(group.memory), group.count),
-        strict=True,
-    )
-    for index, (status, zone, pool, subnet, tag_names, architecture, cpu_count, memory) in enumerate(dealt, 1):
-        number = before + index
+    options: dict[str, Sequence[Any]] = {
+        **{name: _as_list(getattr(group, name)) for name in ("zone", "pool", "architecture", "cpu_count", "memory")},
+        "status": [name for name, share in group.status.items() for _ in range(share)],
+        "subnet": _as_list(group.subnet or list(subnets)),
+        "tags": [tuple(each) for each in group.tags if not isinstance(each, str)] or [tuple(group.tags)],
+    }
+    dealt = {name: _distribute(name, values, group.count) for name, values in options.items()}
+    for index in range(group.count):
+        values = {name: cards[index] for name, cards in dealt.items()}
+        number, status, subnet = before + index + 1, values.pop("status"), values.pop("subnet")
         machine = SimulatedMachine(
             group.system_id or f"m{number:05}",
-            group.hostname.format(index),
+            group.hostname.format(index + 1),
             number,
             Status[status.upper().replace(" ", "_")],
-            architecture=architecture,
-            cpu_count=cpu_count,
-            memory=memory,
             disks=disks,
-            tag_names=tag_names,
-            zone=zone,
-            pool=pool,
+            tag_names=values.pop("tags"),
             description=group.description,
             power_type=group.power_type,
             power_state="unknown" if status == "New" or not group.power_type else "off",
@@ -350,6 +330,7 @@ def _group(
             locked=group.locked,
             known=status != "New",
             status_action=None if status == "New" else "",
+            **values,
         )
         yield machine, subnets[subnet]
 
@@ -366,18 +347,26 @@ def _as_list(value: T | list[T]) -> list[T]:
     return value if isinstance(value, list) else [value]
 
 
-def _shares(status: Mapping[StatusName, int]) -> list[StatusName]:
-    return [name for name, share in status.items() for _ in range(share)]
-
-
 def _check_names(place: Place, group: MachinesOfWorld, region: SimulatedRegion, subnets: Mapping[str, Record]) -> None:
-    for zone in _as_list(group.zone):
-        check_known((*place, "zone"), "zone", zone, region.tables["Zone"].names)
-    for pool in _as_list(group.pool):
-        check_known((*place, "pool"), "resource pool", pool, region.tables["ResourcePool"].names)
-    for subnet in _as_list(group.subnet or []):
-        check_known((*place, "subnet"), "subnet", str(subnet), subnets)
-    for tag in (tag for each in group.tags for tag in ([each] if isinstance(each, str) else each)):
-        check_known((*place, "tags"), "tag", tag, region.tables["Tag"].names)
-    if group.owner is not None:
-        check_known((*place, "owner"), "user", group.owner, region.users)
+    tables = region.tables
+    tags = [tag for each in group.tags for tag in _as_list(each)]
+    for field, kind, names, known in (
+        ("zone", "zone", _as_list(group.zone), tables["Zone"].names),
+        ("pool", "resource pool", _as_list(group.pool), tables["ResourcePool"].names),
+        ("subnet", "subnet", _as_list(group.subnet or []), subnets),
+        ("tags", "tag", tags, tables["Tag"].names),
+        ("owner", "user", [group.owner] if group.owner is not None else [], region.users),
+    ):
+        for name in names:
+            check_known((*place, field), kind, str(name), known)
+
+
+def _check_new(place: Place, machine: SimulatedMachine, region: SimulatedRegion) -> None:
+    if machine.system_id in region.machines:
+        raise WorldError(
+            (*place, "system_id"), f"two machines have the system id {machine.system_id}; system ids must be unique"
+        )
+    if region.machines.called([machine.hostname]):
+        raise WorldError(
+            (*place, "hostname"), f"two machines have the hostname {machine.hostname}; hostnames must be unique"
+        )
