@@ -20,6 +20,8 @@ MOST: Final = 100
 LEAST: Final = 5
 SHOWN_FACTOR: Final = 4.0
 """Machines on a page that a caller sees age this much faster."""
+MARGIN: Final = 1.1
+"""How much longer a round may take than computed: its requests are smaller than those of the first list."""
 MEMORY: Final = 0.2
 """How much a measurement changes the learned time for a machine."""
 EXCLUDED_BYTES: Final = 5_800
@@ -55,8 +57,8 @@ class Resync:
         return min(MOST, max(LEAST, int(REQUEST_SECONDS / max(self.seconds_per_machine, 1e-6))))
 
     def round_seconds(self, machines: int) -> float:
-        """How long it takes until every machine has been read again."""
-        return max(SHORTEST_ROUND + SHORTEST_PAUSE, machines * self.seconds_per_machine / self._share)
+        """How long it takes at most until every machine has been read again."""
+        return max(SHORTEST_ROUND + SHORTEST_PAUSE, MARGIN * machines * self.seconds_per_machine / self._share)
 
     def due(self, snapshot: Snapshot, marked: Collection[str]) -> float:
         """When the next request is due; infinity without machines. Marked machines are read by other requests."""

@@ -288,12 +288,9 @@ class Session:
         return {dimension: await self.reads.names(path) for dimension, path in NAMES.items()}
 
     async def _resync(self) -> None:
-        now = anyio.current_time()
-        chosen = self.resync.choose(self.snapshot, self._due, self.shown, now)
-        if not chosen:
-            return
-        read = await self.reads.list_by_id(chosen)
-        self.resync.spend(len(chosen), read.seconds, anyio.current_time())
+        chosen = self.resync.choose(self.snapshot, self._due, self.shown, anyio.current_time())
+        seconds = (await self.reads.list_by_id(chosen)).seconds if chosen else 0.0
+        self.resync.spend(len(chosen), seconds, anyio.current_time())
 
     async def _search(self) -> None:
         """Search for machines that are not known, which costs MAAS little: known ones are excluded."""

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from maas_inventory.informer.filters import Filter
-from maas_mcp.api import MaasAuthError, MaasUnavailableError, ProgressReporter
+from maas_mcp.api import Event, EventNews, MaasAuthError, MaasUnavailableError, ProgressReporter
 from maas_mcp.operations.progress import Progress
 from maas_simulator.model.costs import Costs
 from maas_simulator.model.faults import Fault
@@ -369,3 +369,19 @@ async def test_agent_names_are_asked_of_maas() -> None:
         answer = await bench.informer.query(Filter(agent_name="juju"))
 
         assert [each.system_id for each in answer.rows] == [row.system_id]
+
+
+async def test_lost_events_while_all_machines_have_news_are_survived() -> None:
+    async with opened() as bench:
+        rows = (await bench.all()).rows
+        await anyio.sleep(10)
+        session = bench.informer._session
+        assert session is not None
+        events = [Event(id=number, node=row.system_id, type="New type") for number, row in enumerate(rows)]
+        session.take_news(EventNews(events, complete=False, asked=anyio.current_time()))
+        await anyio.sleep(60)
+
+        answer = await bench.all()
+        assert answer.oldest_seconds is not None
+        assert answer.oldest_seconds < 70
+        assert await bench.differences() == []
