@@ -97,10 +97,13 @@ class Filter:
     def find_missing(self, rows: Sequence["Row"]) -> list[str]:
         """The given names, ids and MAC addresses that none of these rows has. A pattern is never missing."""
         missing = [name for name in self.names if _is_exact(name) and not any(map(_is_called([name]), rows))]
-        ids = {row.system_id for row in rows}
-        macs = {mac for row in rows for mac in row.mac_addresses}
-        missing += [each for each in self.ids if each not in ids]
-        return [*missing, *(each for each in self.mac_addresses if each.lower() not in macs)]
+        if self.ids:
+            ids = {row.system_id for row in rows}
+            missing += [each for each in self.ids if each not in ids]
+        if self.mac_addresses:
+            macs = {mac for row in rows for mac in row.mac_addresses}
+            missing += [each for each in self.mac_addresses if each.lower() not in macs]
+        return missing
 
     @property
     def is_selective(self) -> bool:

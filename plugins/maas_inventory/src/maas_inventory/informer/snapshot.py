@@ -139,7 +139,8 @@ class Snapshot:
 
     def oldest(self, rows: Iterable[Row], default: float) -> float:
         """When the oldest of these rows was requested; ``default`` without rows."""
-        return min((self.read_at(row.system_id) for row in rows), default=default)
+        read = self._read
+        return min([read.get(row.system_id, -math.inf) for row in rows], default=default)
 
     @property
     def last_change(self) -> int:

@@ -1,6 +1,9 @@
 """The fields of a machine in a list: which there are, how they are shown, and by what they sort."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from heapq import nlargest, nsmallest
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_COUNTED_TEXT: Final = 60
 """Characters of a value that is counted."""
+MAX_KEYS: Final = 32_768
+"""Places of machines that are remembered, because the same machines are sorted for every page."""
 NAMING: Final = ("system_id", "hostname")
 """Each machine of a list has these fields."""
 DEFAULT: Final = (
@@ -75,21 +80,30 @@ def shown_value(value: Any) -> JSON:
 
 def place(row: "Row", field: str) -> list[JSON]:
     """The place of a machine in a list sorted by a field, as a cursor carries it."""
-    value = getattr(row, field)
+    return _place(getattr(row, field), row.hostname, row.system_id)
+
+
+def _place(value: Any, hostname: str, system_id: str) -> list[JSON]:
     if isinstance(value, tuple):
         value = ", ".join(value)
-    return [value[:MAX_SORTED] if isinstance(value, str) else value, row.hostname[:MAX_SORTED], row.system_id]
+    return [value[:MAX_SORTED] if isinstance(value, str) else value, hostname[:MAX_SORTED], system_id]
 
 
-def sort(rows: Iterable["Row"], by: str, last: Sequence[JSON] | None = None) -> list["Row"]:
-    """The machines sorted by a field, without those up to the place ``last``."""
+@lru_cache(maxsize=MAX_KEYS)
+def _key(value: Any, hostname: str, system_id: str) -> SortKey:
+    return sort_key(_place(value, hostname, system_id))
+
+
+def sort(rows: Iterable["Row"], by: str, most: int, last: Sequence[JSON] | None = None) -> list["Row"]:
+    """The first ``most`` machines sorted by a field, without those up to the place ``last``."""
     field, descending = by.removeprefix("-"), by.startswith("-")
-    keyed: list[tuple[SortKey, Row]] = [(sort_key(place(row, field)), row) for row in rows]
+    value = attrgetter(field)
+    keyed = [(_key(value(row), row.hostname, row.system_id), row) for row in rows]
     if last is not None:
         end = sort_key(last)
         keyed = [each for each in keyed if (each[0] < end if descending else each[0] > end)]
-    keyed.sort(key=lambda each: each[0], reverse=descending)
-    return [row for _, row in keyed]
+    first = nlargest if descending else nsmallest
+    return [row for _, row in first(most, keyed, key=itemgetter(0))]
 
 
 def count(rows: Iterable["Row"], field: str, most: int) -> dict[str, int]:

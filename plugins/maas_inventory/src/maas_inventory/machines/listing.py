@@ -79,7 +79,7 @@ class ListMachines(Tool[ListArguments, MachinePage]):
         answer = await informer.query(wanted, progress=ctx.progress)
         fields = [*NAMING, *args.fields] if args.fields else DEFAULT
         counts = fit_counts({name: count(answer.rows, name, MAX_COUNTED) for name in args.count_by or ()})
-        rest = sort(answer.rows, args.sort, None if last is None else last["after"])
+        rest = sort(answer.rows, args.sort, args.limit + 1, None if last is None else last["after"])
         size = PAGE_BYTES - len(json.dumps(counts))
         page = rest[: len(fit_page((show(row, fields) for row in rest), args.limit, size=size))]
         informer.show([row.system_id for row in page])

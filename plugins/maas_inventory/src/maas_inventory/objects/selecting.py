@@ -15,7 +15,7 @@ MAX_SORTED: Final = 200
 """Characters of a text by which objects are sorted. A cursor carries them."""
 MAX_KEY: Final = 300
 """Characters of an identity in a cursor. MAAS's own names have at most 256."""
-_DIGITS: Final = re.compile(r"(\d+)")
+_DIGITS: Final = re.compile(r"[0-9]+")
 _MAX_DIGITS: Final = 18
 
 
@@ -90,12 +90,12 @@ def _value_key(value: JSON) -> SortKey:
         return (2,)
     if isinstance(value, int | float):
         return (0, value)
-    parts = _DIGITS.split(str(value).lower())
-    return (1, [(0, int(part), "") if _is_number(part) else (1, 0, part) for part in parts if part], str(value))
+    text = str(value)
+    return (1, _pad_numbers(text), text)
 
 
-def _is_number(text: str) -> bool:
-    return text.isdecimal() and len(text) <= _MAX_DIGITS
+def _pad_numbers(text: str) -> str:
+    return _DIGITS.sub(lambda found: found[0].zfill(_MAX_DIGITS), text.lower())
 
 
 def after(rows: Sequence[ObjectRow], by: str, last: Sequence[JSON]) -> list[ObjectRow]:
