@@ -51,6 +51,7 @@ class MachinePage(BaseModel, defer_build=True):
     oldest_row_seconds: int | None = Field(
         default=None, description="Changes without an event, such as of tags, may be older than this and missing."
     )
+    resync_seconds: int = Field(description="Within this time, all changes without an event show.")
     hint: str | None = Field(default=None, description="Possible problem with the filters.")
     unreadable: list[str] = Field(
         default=[],
@@ -100,6 +101,7 @@ class ListMachines(Tool[ListArguments, MachinePage]):
             complete=complete,
             as_of=answer.as_of,
             oldest_row_seconds=None if answer.oldest_seconds is None else round(answer.oldest_seconds),
+            resync_seconds=round(answer.resync_seconds),
             hint=hint,
             unreadable=describe_unreadable(answer.left_out, shown, fields),
         )
