@@ -1,10 +1,8 @@
 """The rolling resync: its share of MAAS's time, its order, and the search for machines that came without an event."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from maas_inventory.informer.resync import LEAST, MOST, SHORTEST_ROUND, Resync, fits, parts_without_known
+from maas_inventory.informer.resync import LEAST, MOST, SHORTEST_ROUND, Resync, parts_without_known
 from maas_inventory.informer.rows import Row
 from maas_inventory.informer.snapshot import Snapshot
 
@@ -72,22 +70,6 @@ def test_a_slow_region_gets_smaller_requests(seconds: float, size: int) -> None:
         resync.note_read(100, 100 * seconds)
 
     assert resync.request_size == pytest.approx(size, abs=1)
-
-
-@given(counts=st.lists(st.integers(0, 900), min_size=1, max_size=5), status=st.integers(0, 30))
-def test_every_known_machine_is_excluded_once(counts: list[int], status: int) -> None:
-    zones = [f"az{number}" for number in range(len(counts))]
-    rows = [
-        Row(system_id=f"{zone}m{number}", status=status, status_name="", hostname="", zone=zone, pool="default")
-        for zone, count in zip(zones, counts, strict=True)
-        for number in range(count)
-    ]
-    parts = list(parts_without_known(rows, {"zone": zones, "pool": ["default"]}))
-    excluded = [name for _, known in parts for name in known]
-
-    assert len(excluded) == len(set(excluded))
-    assert all(map(fits, (known for _, known in parts)))
-    assert len(excluded) >= sum(count for count in counts if count <= 350)
 
 
 def test_a_small_region_is_searched_in_one_request() -> None:
