@@ -96,7 +96,6 @@ ROWS: Final = (
     Row(Step("maas_delete_interface", "node01", {"interface": "eno1"})),
     Row(Step("maas_delete_machine", "node01")),
     Row(Step("maas_link_subnet", "node01", {"interface": "eno1", "mode": "static", "subnet": "pxe"})),
-    Row(Step("maas_list_interfaces", "node01")),
     Row(Step("maas_set_power_parameters", "node01", {"power_type": "manual"})),
     Row(Step("maas_set_storage_layout", "node01", {"storage_layout": "lvm"})),
     Row(Step("maas_unlink_subnet", "node01", {"interface": "eno1", "link_id": 10})),
