@@ -15,7 +15,7 @@ from tests.integration.http_driver import HttpDriver, serving_http
 ERROR_META = "io.github.maas-mcp/error"
 LEGACY = "2025-11-25"
 TASKS: Message = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
-OWN = "commission,deploy,inventory"
+OWN = "commission,configure,deploy,inventory"
 
 
 @pytest.fixture(

@@ -168,7 +168,7 @@ async def _find_vlan(maas: MaasClient, machine: NetworkedMachine, parent: Interf
 class InterfaceArguments(MachineArguments):
     """A machine and one of its interfaces."""
 
-    interface: str = Field(description="Name.")
+    interface: str = Field(description="Name, as in the section `network` of maas_get_machine.")
 
 
 class WithoutInterface(MachineState):
