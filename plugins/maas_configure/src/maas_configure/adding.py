@@ -1,10 +1,12 @@
 """Add machines to MAAS."""
 
+import re
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
+from maas_configure.choices import explained_refusal
 from maas_configure.interfaces import NetworkedMachine
 from maas_configure.machines import Hostname, MachineState, label
 from maas_configure.power import PowerSettings
@@ -19,7 +21,15 @@ from maas_mcp.api import (
     change_once,
 )
 
-MacAddress = Annotated[str, AfterValidator(lambda text: text.lower().replace("-", ":"))]
+
+def _read_mac(text: str) -> str:
+    if _MAC.fullmatch(text.strip()) is None:
+        raise ValueError("expected a MAC address, such as 52:54:00:ee:00:01")
+    return text.strip().lower().replace("-", ":")
+
+
+_MAC: Final = re.compile(r"[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5,}")
+MacAddress = Annotated[str, AfterValidator(_read_mac)]
 """A MAC address in the notation in which MAAS shows it."""
 
 
@@ -67,7 +77,8 @@ class AddMachine(Tool[AddMachineArguments, AddedMachine]):
                 f"MAAS has another machine with one of these MAC addresses: {names}. Nothing was sent to MAAS.",
                 hint="Check the MAC addresses and the hostname, or edit that machine.",
             )
-        changed = await change_once(ctx, found, change)
+        async with explained_refusal(ctx.maas, args.power_type):
+            changed = await change_once(ctx, found, change)
         problem = changed.error and (changed.error.maas_says or changed.error.message)
         (machine,) = changed.state
         return AddedMachine.of(machine, sent=changed.sent, problem=problem)

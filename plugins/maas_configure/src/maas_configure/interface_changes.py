@@ -1,9 +1,9 @@
 """Create and delete a machine's bonds, VLAN interfaces and bridges."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from maas_configure.interfaces import (
     CHANGEABLE,
@@ -26,6 +26,16 @@ from maas_mcp.api import (
 )
 
 
+def _check_mode(mode: str) -> str:
+    if mode not in BOND_MODES:
+        raise ValueError(f"expected one of {', '.join(BOND_MODES)}")
+    return mode
+
+
+BOND_MODES: Final = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
+BondMode = Annotated[str, AfterValidator(_check_mode)]
+
+
 class CreateInterfaceArguments(MachineArguments):
     """A machine, and the interface to create on others of its interfaces."""
 
@@ -33,7 +43,7 @@ class CreateInterfaceArguments(MachineArguments):
     parents: list[str] = Field(min_length=1, description="Interface names. One, except for a bond.")
     name: str | None = Field(default=None, description="Not needed for a VLAN.")
     vid: int | None = Field(default=None, ge=1, le=4094, description="VLAN tag.")
-    bond_mode: str | None = Field(default=None, description="`active-backup`, `802.3ad` (LACP) …")
+    bond_mode: BondMode | None = Field(default=None, description="`active-backup`, `802.3ad` (LACP) …")
     mtu: int | None = Field(default=None, ge=552, le=65535)
 
     @model_validator(mode="after")

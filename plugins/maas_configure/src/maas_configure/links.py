@@ -1,14 +1,23 @@
 """Link a machine's interfaces to subnets, and unlink them."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from ipaddress import ip_address
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from maas_configure.interface_changes import InterfaceArguments, MachineInterface
 from maas_configure.interfaces import CHANGEABLE, Interface, Link, NetworkedMachine, Subnet, row_of
 from maas_configure.machines import check_changeable, label, read_machine
 from maas_mcp.api import MaasClient, OperationRefusedError, SingleChange, Tool, ToolContext, change_once
+
+
+def _check_address(text: str) -> str:
+    try:
+        ip_address(text)
+    except ValueError:
+        raise ValueError("expected an IP address, such as 10.0.3.7") from None
+    return text
 
 
 class LinkArguments(InterfaceArguments):
@@ -18,7 +27,9 @@ class LinkArguments(InterfaceArguments):
         description="`auto`: MAAS assigns an address at deployment; `link_up`: none."
     )
     subnet: str | None = Field(default=None, description="CIDR, name or id. Needed for `auto` and `static`.")
-    ip_address: str | None = Field(default=None, description="For `static`; by default a free one.")
+    ip_address: Annotated[str, AfterValidator(_check_address)] | None = Field(
+        default=None, description="For `static`; by default a free one."
+    )
     default_gateway: bool = Field(default=False, description="Use the subnet's gateway.")
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """Arguments, results and checks that several tools of this plugin share."""
 
+import re
 from collections.abc import Collection
 from typing import Annotated, Final, Self, TypeVar
 
@@ -19,16 +20,22 @@ from maas_mcp.api import (
 )
 
 
-def _without_domain(name: str) -> str:
+def _check_hostname(name: str) -> str:
     if "." in name:
         raise ValueError("a hostname without its domain is expected; the argument `domain` sets the domain")
+    if _LABEL.fullmatch(name) is None:
+        raise ValueError("expected up to 63 letters, digits and hyphens, without a hyphen at its start or end")
     return name
+
+
+_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+"""The names that MAAS accepts for machines."""
 
 
 SENT: Final = "False if MAAS already showed the change, so that nothing was sent."
 ANY_OWNER: Final = "Confirm that you may change another user's machine."
 
-Hostname = Annotated[str, AfterValidator(_without_domain)]
+Hostname = Annotated[str, AfterValidator(_check_hostname)]
 """A hostname. MAAS would read a name with dots as hostname and domain."""
 MachineT = TypeVar("MachineT", bound=Machine)
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from pydantic import BaseModel, Field, SecretStr
 
+from maas_configure.choices import explained_refusal
 from maas_configure.machines import ANY_OWNER, MachineArguments, MachineState, check_changeable, label
 from maas_mcp.api import MaasClient, Machine, SingleChange, Tool, ToolContext, change_once
 
@@ -59,7 +60,8 @@ class SetPowerParameters(Tool[SetPower, PoweredMachine]):
         change = _Power(machine, args)
         if not change.is_done(machine):
             await check_changeable(ctx, machine, to="get other power parameters", any_owner=args.any_owner)
-        changed = await change_once(ctx, machine, change)
+        async with explained_refusal(ctx.maas, args.power_type):
+            changed = await change_once(ctx, machine, change)
         return PoweredMachine.of(changed.state, sent=changed.sent)
 
     def summary(self, result: PoweredMachine) -> str:

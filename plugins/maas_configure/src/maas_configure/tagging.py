@@ -1,10 +1,11 @@
 """Tag and untag machines."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from maas_configure.machines import SENT, label
 from maas_mcp.api import (
@@ -30,13 +31,22 @@ READ_AT_ONCE: Final = 100
 MAX_NAMED: Final = 5
 """Machines that one message names."""
 
+
+def _check_tag(name: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise ValueError("expected up to 256 letters, digits, `_`, `.` and `-`")
+    return name
+
+
+_NAME: Final = re.compile(r"[\w.-]{1,256}")
+"""The names of tags that MAAS accepts."""
 MachineIds = Annotated[list[SystemId], Field(max_length=MAX_MACHINES)]
 
 
 class TagMachines(BaseModel):
     """A tag, and the machines that get or lose it."""
 
-    tag: str = Field(pattern=r"^[\w.-]+$", max_length=256)
+    tag: Annotated[str, AfterValidator(_check_tag)]
     add: MachineIds = Field(default_factory=list, description="Machines that get the tag.")
     remove: MachineIds = Field(default_factory=list)
     create: bool = Field(default=False, description="Create the tag if it is missing.")

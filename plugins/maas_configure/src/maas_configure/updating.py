@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from maas_configure.choices import explained_refusal
 from maas_configure.machines import ANY_OWNER, Hostname, MachineArguments, MachineState, check_changeable, label
 from maas_mcp.api import MaasClient, Machine, MachineText, SingleChange, Tool, ToolContext, change_once, quoted
 
@@ -60,7 +61,8 @@ class Update(Tool[UpdateMachine, UpdatedMachine]):
         change = _Edit(machine, args.wanted)
         if not change.is_done(machine):
             await check_changeable(ctx, machine, to="be edited", any_owner=args.any_owner)
-        changed = await change_once(ctx, machine, change)
+        async with explained_refusal(ctx.maas):
+            changed = await change_once(ctx, machine, change)
         return UpdatedMachine.of(changed.state, sent=changed.sent)
 
     def summary(self, result: UpdatedMachine) -> str:

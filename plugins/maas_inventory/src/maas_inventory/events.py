@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from maas_inventory.machine_names import resolve_machine
 from maas_inventory.objects.row import shorten
 from maas_inventory.paging import Limit, digest, name_first, open_cursor
-from maas_inventory.times import as_utc, show
+from maas_inventory.times import Moment, seconds_of, show
 from maas_mcp.api import Event, Listing, MachineText, Tool, ToolContext, fit_page, quoted
+
+if TYPE_CHECKING:
+    from maas_inventory.informer.informer import Informer
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "AUDIT"]
 
@@ -34,8 +36,8 @@ class EventFilter(BaseModel):
 
     machine: str | None = Field(default=None, description="System id, hostname or FQDN. Default: all machines.")
     level: Level = Field(default="INFO", description="The lowest; `DEBUG` for status changes.")
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = Field(default=None, description="Time, or `12h` for 12 hours ago.")
+    until: Moment | None = None
     text: str | None = Field(default=None, description="In the type or description.")
     user: str | None = Field(default=None, description="Who caused them.")
     limit: Limit = 50
@@ -70,6 +72,10 @@ class Search:
     ctx: ToolContext
     args: EventFilter
     ids: Sequence[str]
+    since: float | None
+    """The begin of the period in Unix time."""
+    until: float | None
+    """Its end."""
     before: int | None = None
     """Only older events are left to read, by id."""
     found: list[Event] = field(default_factory=list)
@@ -87,9 +93,9 @@ class Search:
         found = Event.list_from_response(answer.get("events") if isinstance(answer, dict) else None)
         return Listing(sorted(found, key=lambda event: event.id, reverse=True), found.left_out)
 
-    async def skip_to(self, until: datetime) -> None:
+    async def skip_to(self, until: float) -> None:
         """Find the newest event of the period by its id, without reading all newer ones."""
-        end, newest = as_utc(until).timestamp() + SLACK, await self.read(1, None)
+        end, newest = until + SLACK, await self.read(1, None)
         low, high = 0, newest[0].id + 1 if newest else 0
         for _ in range(MAX_PROBES):
             if high - low <= BATCH:
@@ -105,7 +111,7 @@ class Search:
     async def run(self) -> None:
         """Read until the page is full, the period is over, or :data:`MAX_READS` requests were sent."""
         args = self.args
-        selective = args.text is not None or args.since is not None or args.until is not None
+        selective = args.text is not None or self.since is not None or self.until is not None
         size = BATCH if selective else args.limit + 1
         for _ in range(MAX_READS):
             events = await self.read(size, self.before)
@@ -118,15 +124,14 @@ class Search:
                 return
 
     def _is_before_period(self) -> bool:
-        since = self.args.since
-        return since is not None and self.oldest is not None and self.oldest < as_utc(since).timestamp() - SLACK
+        return self.since is not None and self.oldest is not None and self.oldest < self.since - SLACK
 
     def matches(self, event: Event) -> bool:
         """Whether an event is in the period and has the text. One with an unreadable time is in every period."""
-        args, at = self.args, event.at
-        early = args.since is not None and at is not None and at < as_utc(args.since).timestamp()
-        late = args.until is not None and at is not None and at > as_utc(args.until).timestamp()
-        text = (args.text or "").strip().lower()
+        at = event.at
+        early = self.since is not None and at is not None and at < self.since
+        late = self.until is not None and at is not None and at > self.until
+        text = (self.args.text or "").strip().lower()
         return not early and not late and text in f"{event.type} {str.lower(event.description)}".lower()
 
 
@@ -142,22 +147,28 @@ class GetEvents(Tool[EventFilter, EventPage]):
     title = "Get events"
     read_only = True
 
-    async def run(self, ctx: ToolContext, args: EventFilter) -> EventPage:
+    async def run(self, ctx: "ToolContext[Any, Informer]", args: EventFilter) -> EventPage:
         """Send at most 25 requests for events; for the machine usually none."""
         query = digest({"events": args.model_dump(mode="json", exclude={"limit", "cursor"})})
         last = open_cursor(ctx, args.cursor, query)
         ids = [] if args.machine is None else [(await resolve_machine(ctx, args.machine)).system_id]
-        search = Search(ctx, args, ids, before=None if last is None else last["before"])
-        if args.until is not None and last is None:
-            await search.skip_to(args.until)
+        if last is None:
+            now = ctx.state.unix_time()
+            since, until = (None if each is None else seconds_of(each, now) for each in (args.since, args.until))
+            search = Search(ctx, args, ids, since, until)
+            if until is not None:
+                await search.skip_to(until)
+        else:
+            search = Search(ctx, args, ids, last["since"], last["until"], last["before"])
         await search.run()
         rows = [_row(event) for event in search.found]
         shown = fit_page(rows, args.limit)
         more = len(shown) < len(rows)
         place = shown[-1].id if more else None if search.ended else search.before
+        position = {"of": query, "since": search.since, "until": search.until}
         return EventPage(
             events=shown,
-            next_cursor=None if place is None else ctx.cursors.seal({"of": query, "before": place}),
+            next_cursor=None if place is None else ctx.cursors.seal(position | {"before": place}),
             hint=_explain(search, shown=len(shown), more=more),
             unreadable=[*_describe_left_out(search), *_describe_odd(search.found[: len(shown)])],
         )
@@ -199,5 +210,6 @@ def _describe_odd(events: Iterable[Event]) -> list[str]:
 
 def _explain(search: Search, *, shown: int, more: bool) -> str | None:
     if more or search.ended:
-        return None if shown else "No event matches. `DEBUG` has the most events."
+        hint = "" if search.args.level == "DEBUG" else " The level `DEBUG` has the most events."
+        return None if shown else f"No event matches.{hint}"
     return f"The search has reached {show(search.oldest) or 'an older time'}; the next page continues it."

@@ -44,6 +44,7 @@ MAAS_TERMS: Final[Mapping[str, frozenset[str]]] = {
     "MAAS's syntax of constraints": frozenset(
         {"cidr:10.0.0.0/24", "space:NAME", "LABEL:GB(TAG,…),…", "root:50(ssd)", "LABEL:KEY=VALUE,…;…", "lan:space=dmz"}
     ),
+    "values that our own arguments accept": frozenset({"none", "12h"}),
     "power types and parameters": frozenset({"ipmi", "redfish", "manual", "power_address", "power_user", "power_pass"}),
     "interfaces, modes of bonds and disks": frozenset({"active-backup", "802.3ad", "sda"}),
     "scripts": frozenset({"fio", "badblocks-destructive", '["none"]'}),

@@ -56,6 +56,61 @@ async def test_maas_says_which_field_is_wrong(house: House, field: str, value: s
     assert list(refusal.value.fields) == [field]
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "hint"),
+    [
+        (Update, {"zone": "AZ1"}, "MAAS has the zones az1, az2, default."),
+        (Update, {"pool": "nopool"}, "MAAS has the resource pools compute, default, storage."),
+        (Update, {"domain": "nodomain"}, "MAAS has the domains maas."),
+        (SetPowerParameters, {"power_type": "acme"}, "MAAS has the power types amt, apc, dli,"),
+        (
+            SetPowerParameters,
+            {"power_type": "manual", "power_parameters": IPMI},
+            "The power type manual has no parameters.",
+        ),
+        (
+            SetPowerParameters,
+            {"power_type": "redfish", "power_parameters": {"power_port": "623"}},
+            "The power type redfish has the parameters power_address (required), power_user",
+        ),
+    ],
+)
+async def test_a_refused_value_is_answered_with_those_that_maas_accepts(
+    house: House, tool: Any, arguments: dict[str, Any], hint: str
+) -> None:
+    with pytest.raises(MaasBadRequestError) as refusal:
+        await house.call(tool, "node01", **arguments)
+
+    assert (refusal.value.hint or "").startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "words"),
+    [
+        (Update, {"hostname": "bad name"}, "expected up to 63 letters, digits and hyphens"),
+        (Update, {"hostname": "-web"}, "without a hyphen at its start or end"),
+        (Update, {"hostname": "w" * 64}, "expected up to 63"),
+        (AddMachine, {"mac_addresses": ["52:54:00"], "power_type": "manual"}, "expected a MAC address, such as"),
+        (Tag, {"tag": "rack 4", "add": ["7xneda"]}, "expected up to 256 letters, digits"),
+    ],
+)
+async def test_an_impossible_name_or_address_is_not_sent(
+    house: House, tool: Any, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        await house.call(tool, "node01", **arguments)
+
+    assert not house.region.requests
+
+
+async def test_a_user_who_may_not_tag_learns_why(house: House) -> None:
+    house.maas = client_of(house.region, "bob")
+    with pytest.raises(MaasPermissionError) as refusal:
+        await house.call(Tag, None, tag="gpu", add=[house.region.machine("node01").system_id])
+
+    assert refusal.value.hint == "bob is not an administrator. Ask an administrator to do it."
+
+
 async def test_the_machine_of_another_user_is_edited_if_that_is_confirmed(house: House) -> None:
     with pytest.raises(OperationRefusedError, match="belongs to bob") as refusal:
         await house.call(Update, "node09", pool="compute")

@@ -99,9 +99,16 @@ async def test_arguments_that_do_not_fit_the_type_are_invalid(house: House, argu
         await house.call(CreateInterface, "node01", **arguments)
 
 
-async def test_maas_names_the_modes_of_bonds(house: House) -> None:
-    with pytest.raises(MaasBadRequestError, match="It should be one of: 'balance-rr'"):
+async def test_an_unknown_mode_of_a_bond_is_refused_with_the_known_ones(house: House) -> None:
+    with pytest.raises(ValidationError, match="expected one of balance-rr, active-backup"):
         await house.call(CreateInterface, "node01", type="bond", name="bond0", parents=["eno1"], bond_mode="fast")
+
+
+async def test_an_address_that_is_none_is_refused(house: House) -> None:
+    with pytest.raises(ValidationError, match="expected an IP address, such as"):
+        await house.call(
+            LinkSubnet, "node01", interface="eno1", mode="static", subnet="10.10.0.0/24", ip_address="10.10.0"
+        )
 
 
 @pytest.mark.parametrize(

@@ -223,3 +223,20 @@ def test_another_users_events_are_hidden_from_a_plain_user(region: MaasRegion) -
     page = region.call(GetEvents, username="bob")
 
     assert "node07" not in {event.hostname for event in page.events}
+
+
+def test_a_period_before_now_stays_the_same_on_the_next_page(region: MaasRegion) -> None:
+    first = events(region, since="2 weeks ago", limit=1)
+    pages = [first]
+    while cursor := pages[-1].next_cursor:
+        pages.append(events(region, since="2 weeks ago", limit=1, cursor=cursor))
+    whole = events(region, since="2 weeks ago")
+
+    assert [each.id for page in pages for each in page.events] == [each.id for each in whole.events]
+    assert len(pages) > 1
+
+
+def test_no_event_of_the_last_minutes_is_no_error(region: MaasRegion) -> None:
+    page = events(region, text="no such words", level="DEBUG")
+
+    assert (page.events, page.hint) == ([], "No event matches.")

@@ -73,7 +73,9 @@ def test_a_status_is_accepted_in_any_form_and_case(status: MachineStatus) -> Non
     [
         ({"status": ["failed_deployment", "broken"]}, ["node11", "node12"]),
         ({"hostname": ["NODE0[12].maas"]}, ["node01", "node02"]),
-        ({"hostname": ["node1*"], "owner": ""}, ["node10", "node12"]),
+        ({"status": ["Failed"]}, ["node11"]),
+        ({"hostname": ["node1*"], "owner": "none"}, ["node10", "node12"]),
+        ({"ip_address": "10.10.0.200/29"}, ["node07"]),
         ({"min_memory": 10**9}, []),
         ({"power_state": "on", "status": ["deployed"]}, ["node07", "node08", "node09"]),
     ],
@@ -92,7 +94,7 @@ async def test_a_machine_is_found_by_its_hostname_or_fqdn_in_any_case(bench: Ben
 
 async def test_a_machine_is_found_by_its_addresses(bench: Bench) -> None:
     row = await bench.row("node07")
-    by_mac = await call(ListMachines, bench, mac_address=row.mac_addresses[0].upper())
+    by_mac = await call(ListMachines, bench, mac_address=row.mac_addresses[0].upper().replace(":", "-"))
     by_ip = await call(ListMachines, bench, ip_address=row.ip_addresses[0])
 
     assert names(by_mac) == names(by_ip) == ["node07"]
@@ -113,6 +115,35 @@ async def test_an_empty_list_repeats_the_filters_and_suggests_a_cause(bench: Ben
         'No machine matches "status=failed_releasing; owner=Admin; zone=default". All filters must match: try fewer. '
         "`owner` and `zone` must be spelled exactly as in MAAS."
     )
+
+
+@pytest.mark.parametrize(
+    ("filters", "hint"),
+    [
+        ({"zone": "AZ1"}, "No machine has the zone AZ1. Did you mean az1?"),
+        ({"pool": "gold"}, "No machine has the pool gold. There are compute, default, storage."),
+        ({"tags": ["gpu", "GPUs"]}, "No machine has the tag GPUs. Did you mean gpu?"),
+        ({"tags": ["gpu"], "min_memory": 10**9}, "All filters must match: try fewer."),
+    ],
+)
+async def test_an_empty_list_says_which_value_no_machine_has(bench: Bench, filters: dict[str, Any], hint: str) -> None:
+    await bench.all()
+    page = await call(ListMachines, bench, **filters)
+
+    assert page.hint is not None
+    assert page.hint.endswith(f". {hint}")
+
+
+@pytest.mark.parametrize(
+    ("filters", "words"),
+    [
+        ({"mac_address": "52:54:00"}, "expected a whole MAC address, such as"),
+        ({"ip_address": "10.10.0"}, "expected an IP address or a CIDR, such as"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(filters: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        MachineFilter.model_validate(filters)
 
 
 async def test_machines_are_listed_by_their_agent_name_which_only_maas_knows(bench: Bench) -> None:

@@ -35,7 +35,10 @@ async def test_a_machine_is_shown_with_its_operating_system_by_one_request(bench
 
 async def test_a_machine_is_found_by_each_of_its_names(bench: Bench) -> None:
     row = await bench.row("node07")
-    for name in ("node07", "NODE07", "node07.maas", row.mac_addresses[0].upper(), row.ip_addresses[0]):
+    mac = row.mac_addresses[0].upper()
+    cisco = f"{mac[:2]}{mac[3:5]}.{mac[6:8]}{mac[9:11]}.{mac[12:14]}{mac[15:]}"
+    addresses = (mac, mac.replace(":", "-"), cisco, row.ip_addresses[0])
+    for name in ("node07", "NODE07", "node07.maas", row.system_id.upper(), *addresses):
         assert (await call(GetMachine, bench, system_id=name)).system_id == row.system_id
 
 
@@ -43,6 +46,22 @@ async def test_a_machine_is_found_by_each_of_its_names(bench: Bench) -> None:
 async def test_a_machine_that_does_not_exist_is_named(bench: Bench, name: str) -> None:
     with pytest.raises(MaasNotFoundError, match=name):
         await call(GetMachine, bench, system_id=name)
+
+
+async def test_a_misspelt_name_is_answered_with_the_nearest(bench: Bench) -> None:
+    with pytest.raises(MaasNotFoundError) as missing:
+        await call(GetMachine, bench, system_id="nod07")
+
+    assert missing.value.hint == "Did you mean node07?"
+
+
+async def test_the_text_has_all_values_of_the_machine_in_short(bench: Bench) -> None:
+    text = GetMachine().summary(await call(GetMachine, bench, system_id="node11"))
+
+    assert text.startswith('node11 (8pr8mk) is Failed deployment for admin. Latest event: "Marking node failed')
+    for value in ("zone az2", "memory 16384", "ip_addresses [10.10.0.211]", 'error_description "Installation failed'):
+        assert value in text
+    assert 'description ""' not in text
 
 
 async def test_sections_show_interfaces_disks_boot_events_and_scripts(bench: Bench) -> None:

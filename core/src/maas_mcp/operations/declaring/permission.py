@@ -41,16 +41,20 @@ async def check_take_over(maas: MaasClient, machine: Machine, *, confirmed: bool
         )
 
 
-async def explain_refusal(maas: MaasClient, machine: Machine, error: MaasPermissionError) -> None:
+async def explain_refusal(maas: MaasClient, machine: Machine | None, error: MaasPermissionError) -> None:
     """Add to ``error`` why MAAS refused to change ``machine``, as far as the machine and the caller show it.
 
-    The machine is read again, because another user may have locked or allocated it since the last read. The hint stays
-    unchanged if MAAS gave a reason or does not respond.
+    Without a machine, as for a tag, only the caller shows it. The machine is read again, because another user may have
+    locked or allocated it since the last read. The hint stays unchanged if MAAS gave a reason or does not respond.
     """
-    if error.maas_says:
+    if machine is not None and error.maas_says:
         return
     try:
         user = await maas.whoami()
+        if machine is None:
+            if not user.is_superuser:
+                error.hint = f"{user.username} is not an administrator. Ask an administrator to do it."
+            return
         advice = _explain(user, await maas.machine(machine.system_id), error.op)
         error.hint, error.next_steps = advice.hint, advice.next_steps
     except MaasPermissionError as hidden:  # the machine now belongs to another user and is hidden

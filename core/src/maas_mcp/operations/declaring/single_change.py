@@ -220,9 +220,8 @@ async def _after_refusal(ctx: ToolContext, change: SingleChange[StateT], before:
     Raises:
         MaasError: ``error``, because it does not. A 403 says why.
     """
-    machine = change.machine(before)
-    if isinstance(error, MaasPermissionError) and machine is not None:
-        await explain_refusal(ctx.maas, machine, error)
+    if isinstance(error, MaasPermissionError):
+        await explain_refusal(ctx.maas, change.machine(before), error)
     if isinstance(error, _SHOWN_BY_A_READ):
         with suppress(MaasError):
             state = await change.read(ctx.maas)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from maas_mcp.api import FormValue, MachineStatus
@@ -13,7 +14,20 @@ if TYPE_CHECKING:  # it imports msgspec, which no call needs before the first li
     from maas_inventory.informer.rows import Row
 
 _GLOB: Final = frozenset("*?[")
+_MAC: Final = re.compile(r"[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4,}|(?:[0-9a-f]{4}\.){2,}[0-9a-f]{4}")
 Test = Callable[["Row"], bool]
+
+
+def read_mac(text: str) -> str | None:
+    """Return a MAC address as MAAS shows it, also from ``52-54-00-AA-07-01`` or ``5254.00aa.0701``.
+
+    ``None`` if the text is none.
+    """
+    text = text.strip().lower()
+    if _MAC.fullmatch(text) is None:
+        return None
+    digits = re.sub(r"[^0-9a-f]", "", text)
+    return ":".join(digits[start : start + 2] for start in range(0, len(digits), 2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +52,7 @@ class Filter:
     power_states: tuple[str, ...] = ()
     mac_addresses: tuple[str, ...] = ()
     ip_addresses: tuple[str, ...] = ()
+    """Addresses, or networks in CIDR notation."""
     agent_name: str | None = None
     """Only MAAS knows it, and is asked each time."""
     min_cpu_count: int = 0
@@ -85,10 +100,11 @@ class Filter:
             (self.owners, lambda row: (row.owner or "",)),
             (self.architectures, lambda row: (row.architecture, (row.architecture or "").partition("/")[0])),
             ([each.lower() for each in self.mac_addresses], lambda row: row.mac_addresses),
-            (self.ip_addresses, lambda row: row.ip_addresses),
         ):
             if values:
                 yield _has_one_of(frozenset(values), of_row)
+        if self.ip_addresses:
+            yield _has_address_in(self.ip_addresses)
         if self.tags:
             yield lambda row: set(self.tags).issubset(row.tag_names)
         if self.not_tags:
@@ -143,6 +159,22 @@ def _is_at_least(name: str, least: float) -> Test:
 
 def _has_one_of(values: frozenset[str], of_row: Callable[["Row"], Iterable[str | None]]) -> Test:
     return lambda row: not values.isdisjoint(of_row(row))
+
+
+def _has_address_in(values: Iterable[str]) -> Test:
+    networks = [ip_network(each, strict=False) for each in values]
+
+    def has_address(row: "Row") -> bool:
+        return any(_is_in(each, network) for each in row.ip_addresses for network in networks)
+
+    return has_address
+
+
+def _is_in(address: str, network: IPv4Network | IPv6Network) -> bool:
+    try:
+        return ip_address(address) in network
+    except ValueError:  # MAAS may send anything
+        return False
 
 
 def _is_exact(name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.abc import TaskGroup
 
-from maas_inventory.informer.filters import Filter
+from maas_inventory.informer.filters import Filter, read_mac
 from maas_mcp.api import (
     Events,
     LeftOut,
@@ -35,7 +35,6 @@ MAX_READ: Final = 100
 MAX_FAILURES: Final = 3
 """Consecutive failed requests after which a query does not wait any longer."""
 _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{6}")
-_MAC: Final = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,13 +229,13 @@ async def _wait(session: "Session", wanted: Filter, progress: ProgressReporter |
 
 def _meanings(name: str) -> Iterator[Filter]:
     """The filters for the machines that a name may mean."""
-    if _MAC.fullmatch(name):
-        yield Filter(mac_addresses=(name,))
+    if mac := read_mac(name):
+        yield Filter(mac_addresses=(mac,))
     elif _is_address(name):
         yield Filter(ip_addresses=(name,))
     else:
-        if _SYSTEM_ID.fullmatch(name):
-            yield Filter(ids=(name,))
+        if _SYSTEM_ID.fullmatch(name.lower()):
+            yield Filter(ids=(name.lower(),))
         yield Filter(names=(name,))
 
 

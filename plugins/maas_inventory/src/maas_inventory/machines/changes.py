@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BaseModel, Field
@@ -11,14 +11,14 @@ from maas_inventory.machines.fields import FieldName, shown_value
 from maas_inventory.machines.past import read_past
 from maas_inventory.objects.row import JSON
 from maas_inventory.paging import Limit, digest, open_cursor
-from maas_inventory.times import as_utc, show
+from maas_inventory.times import Moment, seconds_of, show
 from maas_mcp.api import CarriesMachineText, Tool, ToolContext, fit_page, quoted
 
 if TYPE_CHECKING:
     from maas_inventory.informer.informer import Changes, Informer
 
-DEFAULT_PERIOD: Final = 3_600.0
-"""Seconds before now, for a call without `since` and without a cursor."""
+DEFAULT_PERIOD: Final = timedelta(hours=1)
+"""The period before now, for a call without `since` and without a cursor."""
 DEFAULT_FIELDS: Final = (
     "status_name", "owner", "hostname", "zone", "pool", "domain", "tag_names", "locked", "power_state", "description",
     "error_description",
@@ -31,7 +31,7 @@ Change = Annotated[dict[str, Any], CarriesMachineText()]
 class Period(BaseModel):
     """The changes to show."""
 
-    since: datetime | None = Field(default=None, description="Default: an hour ago.")
+    since: Moment | None = Field(default=None, description="Time, or `12h` for 12 hours ago. Default: an hour ago.")
     fields: list[FieldName] | None = Field(default=None, description="Only changes of these fields.")
     limit: Limit = 50
     cursor: str | None = Field(default=None, description="`cursor` of an earlier answer: only what changed after it.")
@@ -109,7 +109,7 @@ class WhatChanged(Tool[Period, ChangePage]):
         query = digest({"changes": args.fields})
         last = open_cursor(ctx, args.cursor, query)
         now = ctx.state.unix_time()
-        since = as_utc(args.since).timestamp() if args.since else now - DEFAULT_PERIOD
+        since = seconds_of(args.since or DEFAULT_PERIOD, now)
         if last is not None:
             since = last["since"]
         until = now if last is None or last["place"] is None else last["until"]

@@ -1,13 +1,18 @@
 """The arguments by which machines are filtered, and the informer's filter that they stand for."""
 
+from ipaddress import ip_network
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
-from maas_inventory.informer.filters import Filter
+from maas_inventory.informer.filters import Filter, read_mac
 from maas_mcp.api import MachineStatus
 
-STATUSES: Final = [status.filter_value for status in MachineStatus]
+FAILED: Final = "failed"
+"""Stands for all statuses of a failure."""
+STATUSES: Final = [*(status.filter_value for status in MachineStatus), FAILED]
+NO_OWNER: Final = "none"
+"""Stands for machines without an owner, as in counts. An empty text would leave the filter out."""
 GIGABYTE: Final = 1_000.0
 """Megabytes in a gigabyte, as MAAS counts storage."""
 Least = Annotated[int, Field(ge=0)]
@@ -17,34 +22,52 @@ def _normalize(name: str) -> str:
     return name.strip().lower().replace(" ", "_").replace("-", "_")
 
 
-_BY_NAME: Final = {_normalize(name): each for each in MachineStatus for name in (each.display, each.name)}
+_BY_NAME: Final = {
+    FAILED: [each for each in MachineStatus if each.filter_value.startswith(f"{FAILED}_")],
+    **{_normalize(name): [each] for each in MachineStatus for name in (each.display, each.name)},
+}
 
 
 def _check_status(status: str) -> str:
     known = _BY_NAME.get(_normalize(status))
     if known is None:
         raise ValueError(f"expected one of {', '.join(STATUSES)}")
-    return known.filter_value
+    return known[0].filter_value if len(known) == 1 else _normalize(status)
 
 
 StatusFilter = Annotated[str, AfterValidator(_check_status), WithJsonSchema({"type": "string", "enum": STATUSES})]
 """A status as MAAS's list filter expects it (``failed_deployment``) or as MAAS shows it (``Failed deployment``)."""
 
 
+def _check_mac(text: str) -> str:
+    mac = read_mac(text)
+    if mac is None:
+        raise ValueError("expected a whole MAC address, such as 52:54:00:aa:07:01")
+    return mac
+
+
+def _check_network(text: str) -> str:
+    try:
+        ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise ValueError("expected an IP address or a CIDR, such as 10.0.3.7 or 10.0.3.0/24") from None
+    return text.strip()
+
+
 class MachineFilter(BaseModel):
     """The filters. Without a filter, all machines match."""
 
-    status: list[StatusFilter] | None = None
+    status: list[StatusFilter] | None = Field(default=None, description="`failed`: all failures.")
     hostname: list[str] | None = Field(default=None, description="Names or FQDNs; globs.")
-    owner: str | None = Field(default=None, description='"" for machines without an owner.')
+    owner: str | None = Field(default=None, description="`none`: without an owner.")
     agent_name: str | None = None
     zone: str | None = None
     pool: str | None = None
     tags: list[str] | None = Field(default=None, description="All of them.")
     not_tags: list[str] | None = None
     architecture: str | None = None
-    mac_address: str | None = None
-    ip_address: str | None = None
+    mac_address: Annotated[str, AfterValidator(_check_mac)] | None = None
+    ip_address: Annotated[str, AfterValidator(_check_network)] | None = Field(default=None, description="Or a CIDR.")
     power_state: Literal["on", "off", "unknown", "error"] | None = None
     min_cpu_count: Least = 0
     min_memory: Least = Field(default=0, description="Megabytes.")
@@ -54,12 +77,12 @@ class MachineFilter(BaseModel):
         """The informer's filter."""
         return Filter(
             names=tuple(self.hostname or ()),
-            statuses=tuple(_BY_NAME[_normalize(each)] for each in self.status or ()),
+            statuses=tuple(status for each in self.status or () for status in _BY_NAME[_normalize(each)]),
             zones=_one(self.zone),
             pools=_one(self.pool),
             tags=tuple(self.tags or ()),
             not_tags=tuple(self.not_tags or ()),
-            owners=_one(self.owner),
+            owners=_one("" if self.owner == NO_OWNER else self.owner),
             agent_name=self.agent_name,
             architectures=_one(self.architecture),
             power_states=_one(self.power_state),

@@ -40,7 +40,9 @@ class ListArguments(MachineFilter):
 class MachinePage(BaseModel, defer_build=True):
     """A page of the machines that match."""
 
-    machines: list[Item] = Field(description="Fields without a value are left out. `memory` is in megabytes.")
+    machines: list[Item] = Field(
+        description="Fields without a value are left out. `memory` and `storage` are in megabytes."
+    )
     total: int = Field(description="Matching machines on all pages.")
     counts: Annotated[dict[str, dict[str, int]], CarriesMachineText()] = Field(
         default={}, description="Matches by field and value."
@@ -142,7 +144,10 @@ async def _explain(informer: "Informer", wanted: Filter, given: Mapping[str, obj
     ]
     if missing:
         return explain_missing(missing, (await informer.query(Filter(), patience=0)).rows)
-    return None if answer.rows or named else explain_no_match(given)
+    if answer.rows or named:
+        return None
+    known = await informer.query(Filter(), patience=0)
+    return explain_no_match(given, known.rows if known.complete else None)
 
 
 def _line(item: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from maas_inventory.lifespan import InventorySettings
 from maas_inventory.machine_names import resolve_machine
 from maas_inventory.machines.sections import SectionName, read_section
+from maas_inventory.objects.row import has_value, shorten
 from maas_mcp.api import (
     CarriesMachineText,
     MaasNotFoundError,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from maas_inventory.informer.informer import Informer
 
 Context: TypeAlias = "ToolContext[InventorySettings, Informer]"
+IN_HEAD: Final = {"system_id", "hostname", "status_name", "status_message", "owner", "sections", "unreadable"}
+"""The fields that a summary does not list, because other lines show them."""
 _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{6}")
 """MAAS's own ids. A hostname may look like one."""
 
@@ -104,14 +107,16 @@ class GetMachine(Tool[MachineName, MachineDetails]):
         return details
 
     def summary(self, result: MachineDetails) -> str:
-        """The status, the latest event, which may be older than the status, and the sections."""
+        """The status, the latest event, which may be older than the status, all other values, and the sections."""
         owner = f" for {quoted(result.owner)}" if result.owner else ""
         latest = f" Latest event: {quoted(result.status_message.rstrip('.'))}." if result.status_message else ""
         state = f"{result.hostname} ({result.system_id}) is {result.status_name}{owner}.{latest}"
         fields = ", ".join(f"`{name}`" for name in result.unreadable)
         unreadable = [f"{fields} cannot be read; a default is shown."] if fields else []
         sections = [line for name, section in result.sections.items() for line in _lines(name, section)]
-        return "\n".join([state, *unreadable, *sections])
+        values = result.model_dump(exclude=IN_HEAD).items()
+        known = {name: shorten(value) for name, value in values if has_value(value)}
+        return "\n".join([state, _shown(known), *unreadable, *sections])
 
 
 async def _read(ctx: Context, system_id: SystemId) -> tuple[MachineDetails, dict[str, Any]]:

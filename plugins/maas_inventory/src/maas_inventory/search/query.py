@@ -1,18 +1,17 @@
 """The text of a search, and how well an object matches it: by its name, another field, or an address inside it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
+from maas_inventory.informer.filters import read_mac
 from maas_inventory.objects.row import JSON, has_value
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-_MAC: Final = re.compile(r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", re.IGNORECASE)
 EXACT: Final = 100
 PREFIX: Final = 80
 IN_NAME: Final = 60
@@ -51,7 +50,7 @@ class Query:
     @cached_property
     def mac(self) -> str | None:
         """The MAC address in MAAS's form, if the text is one."""
-        return self.text.replace("-", ":").lower() if _MAC.fullmatch(self.text) else None
+        return read_mac(self.text)
 
     def match(self, values: Mapping[str, JSON], label: str, identity: str) -> Match | None:
         """Return how well an object matches, or ``None``.
