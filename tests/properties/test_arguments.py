@@ -28,7 +28,7 @@ NEEDED: Final = {
     "link_id": 10,
 }
 """Values of required arguments."""
-ALSO_NEEDED: Final = {
+ALSO_NEEDED: Final[dict[str, dict[str, Any]]] = {
     "maas_deploy_machines": {"count": 2},
     "maas_update_machine": {"description": "x"},
     "maas_tag_machines": {"add": ["4y3h7n"]},

@@ -1,6 +1,7 @@
 """Ownership of machines, and explanations of a 403, for which MAAS gives no reason."""
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -164,7 +165,8 @@ async def test_the_simulator_refuses_admin_operations_to_a_plain_user(region: Ma
     """Check that the table of permissions matches the simulator."""
     machine = region.machine("node01")
     machine.owner, machine.status = "bob", Status.DEPLOYED
-    number = machine_json(region, machine)["interface_set"][0]["id"]
+    shown: Any = machine_json(region, machine)
+    number = shown["interface_set"][0]["id"]
     paths = {
         **dict.fromkeys(["create_bond", "create_bridge", "create_vlan"], "nodes/7xneda/interfaces/"),
         **dict.fromkeys(["link_subnet", "unlink_subnet"], f"nodes/7xneda/interfaces/{number}/"),
