@@ -21,25 +21,6 @@ def snapshot_of(count: int, read: float = 0.0) -> Snapshot:
     return snapshot
 
 
-@pytest.mark.parametrize(("count", "minutes"), [(1_000, 13), (10_000, 133)])
-def test_a_round_uses_its_share_of_one_worker(count: int, minutes: float) -> None:
-    snapshot, resync, now, busy = snapshot_of(count), Resync(0.05), 0.0, 0.0
-    for _ in range(50):
-        resync.note_read(50, 2.0)
-    while snapshot.oldest(snapshot.rows.values(), 0.0) <= 0.0:
-        now = max(now, resync.due(snapshot, ()))
-        chosen = resync.choose(snapshot, (), (), now)
-        asked, seconds = now, 0.04 * len(chosen)
-        now, busy = now + seconds, busy + seconds
-        for name in chosen:
-            snapshot.put(snapshot.rows[name], asked, now)
-        resync.spend(len(chosen), seconds, now)
-
-    assert busy / now <= 0.051
-    assert now == pytest.approx(minutes * 60 + SHORTEST_ROUND, rel=0.2)
-    assert now - SHORTEST_ROUND <= resync.round_seconds(count) <= minutes * 60 * 1.2
-
-
 def test_a_small_region_is_read_again_in_one_request_every_few_minutes() -> None:
     snapshot, resync = snapshot_of(13), Resync(0.05)
 
