@@ -1,5 +1,6 @@
 """The arguments of all tools: a value that is null or empty counts as left out."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
@@ -11,7 +12,7 @@ from maas_mcp.server.tools import mcp_tool
 from tests.own_plugins import own_tools
 
 SERVED: Final = own_tools()
-NEEDED: Final = {
+NEEDED: Final[Mapping[str, Any]] = {
     "system_id": "4y3h7n",
     "operation_id": "x",
     "text": "node",
@@ -28,7 +29,7 @@ NEEDED: Final = {
     "link_id": 10,
 }
 """Values of required arguments."""
-ALSO_NEEDED: Final[dict[str, dict[str, Any]]] = {
+ALSO_NEEDED: Final[Mapping[str, dict[str, Any]]] = {
     "maas_deploy_machines": {"count": 2},
     "maas_update_machine": {"description": "x"},
     "maas_tag_machines": {"add": ["4y3h7n"]},
