@@ -14,6 +14,7 @@ from maas_mcp.api import (
     SystemId,
     Tool,
     ToolContext,
+    quoted,
 )
 from maas_mcp.api import MachineStatus as S
 
@@ -96,7 +97,7 @@ class NetworkedMachine(Machine):
         if found is None:
             known = ", ".join(f"{each.name}" for each in self.interface_set) or "none"
             raise OperationRefusedError(
-                f"{label(self)} has no interface {name}. Expected one of: {known}. Nothing was sent to MAAS."
+                f"{label(self)} has no interface {quoted(name)}. Expected one of: {known}. Nothing was sent to MAAS."
             )
         return found
 
