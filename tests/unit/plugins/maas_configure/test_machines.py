@@ -71,7 +71,7 @@ async def test_maas_says_which_field_is_wrong(house: House, field: str, value: s
         (
             SetPowerParameters,
             {"power_type": "ipmi", "power_parameters": {"power_port": "623"}},
-            "The power type ipmi has the parameters power_driver, power_boot_type, power_address (required), power_user",
+            "The power type ipmi has the parameters power_driver, power_boot_type, power_address (required),",
         ),
     ],
 )
