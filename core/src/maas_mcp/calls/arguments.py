@@ -24,7 +24,8 @@ ProgressToken = str | int
 MAX_PROBLEMS: Final = 10
 """Maximum problems that one error message reports."""
 NAME_LENGTH: Final = 64
-PROBLEM_LENGTH: Final = 300
+PROBLEM_LENGTH: Final = 500
+"""Maximum characters of one problem. The names of a tool's fields or kinds fit into it."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from maas_configure.choices import explained_refusal
 from maas_configure.interfaces import NetworkedMachine
-from maas_configure.machines import Hostname, MachineState, label
+from maas_configure.machines import Hostname, MachineState, Name, label
 from maas_configure.power import PowerSettings
 from maas_mcp.api import (
     Effects,
@@ -37,11 +37,11 @@ class AddMachineArguments(PowerSettings):
     """The new machine."""
 
     mac_addresses: list[MacAddress] = Field(min_length=1, description="At least that of the boot NIC.")
-    architecture: str = "amd64"
+    architecture: Name = "amd64"
     hostname: Hostname | None = Field(default=None, description="By default MAAS chooses one.")
-    domain: str | None = None
-    zone: str | None = None
-    pool: str | None = None
+    domain: Name | None = None
+    zone: Name | None = None
+    pool: Name | None = None
     commission: bool = Field(default=True, description="Commission it at once.")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 from maas_mcp.api import MaasBadRequestError, MaasClient, MaasError, MaasModel, MachineText
 
@@ -23,6 +23,8 @@ class _Named(MaasModel):
 class _Parameter(MaasModel):
     name: str
     required: bool = False
+    default: Any = None
+    """MAAS uses it for a missing parameter."""
 
 
 class _PowerType(MaasModel):
@@ -60,7 +62,9 @@ async def _expected(maas: MaasClient, name: str, power_type: str | None) -> str:
         return f"MAAS has the power types {_join(sorted(known))}."
     if power_type not in known:
         return ""
-    fields = [f"{each.name}{' (required)' if each.required else ''}" for each in known[power_type].fields]
+    fields = [
+        f"{each.name}{' (required)' if each.required and not each.default else ''}" for each in known[power_type].fields
+    ]
     return f"The power type {power_type} has {f'the parameters {_join(fields)}' if fields else 'no parameters'}."
 
 

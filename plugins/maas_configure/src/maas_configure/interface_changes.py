@@ -13,7 +13,7 @@ from maas_configure.interfaces import (
     Vlan,
     row_of,
 )
-from maas_configure.machines import MachineArguments, MachineState, check_changeable, label, read_machine
+from maas_configure.machines import MachineArguments, MachineState, Name, check_changeable, label, read_machine
 from maas_mcp.api import (
     FormValue,
     MaasClient,
@@ -40,8 +40,8 @@ class CreateInterfaceArguments(MachineArguments):
     """A machine, and the interface to create on others of its interfaces."""
 
     type: Literal["bond", "vlan", "bridge"]
-    parents: list[str] = Field(min_length=1, description="Interface names. One, except for a bond.")
-    name: str | None = Field(default=None, description="Not needed for a VLAN.")
+    parents: list[Name] = Field(min_length=1, description="Interface names. One, except for a bond.")
+    name: Name | None = Field(default=None, description="Not needed for a VLAN.")
     vid: int | None = Field(default=None, ge=1, le=4094, description="VLAN tag.")
     bond_mode: BondMode | None = Field(default=None, description="`active-backup`, `802.3ad` (LACP) …")
     mtu: int | None = Field(default=None, ge=552, le=65535)
@@ -178,7 +178,7 @@ async def _find_vlan(maas: MaasClient, machine: NetworkedMachine, parent: Interf
 class InterfaceArguments(MachineArguments):
     """A machine and one of its interfaces."""
 
-    interface: str = Field(description="Name, as in the section `network` of maas_get_machine.")
+    interface: Name = Field(description="Name, as in the section `network` of maas_get_machine.")
 
 
 class WithoutInterface(MachineState):

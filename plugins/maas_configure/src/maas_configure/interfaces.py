@@ -6,7 +6,7 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from maas_configure.machines import label
-from maas_mcp.api import MaasModel, Machine, MachineText, OperationRefusedError
+from maas_mcp.api import MaasModel, Machine, MachineText, OperationRefusedError, quoted
 from maas_mcp.api import MachineStatus as S
 
 CHANGEABLE: Final = frozenset({S.NEW, S.READY, S.ALLOCATED, S.FAILED_TESTING, S.BROKEN})
@@ -88,7 +88,7 @@ class NetworkedMachine(Machine):
         if found is None:
             known = ", ".join(f"{each.name}" for each in self.interface_set) or "none"
             raise OperationRefusedError(
-                f"{label(self)} has no interface {name}. Expected one of: {known}. Nothing was sent to MAAS."
+                f"{label(self)} has no interface {quoted(name)}. Expected one of: {known}. Nothing was sent to MAAS."
             )
         return found
 

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from maas_configure.interface_changes import InterfaceArguments, MachineInterface
 from maas_configure.interfaces import CHANGEABLE, Interface, Link, NetworkedMachine, Subnet, row_of
-from maas_configure.machines import check_changeable, label, read_machine
-from maas_mcp.api import MaasClient, OperationRefusedError, SingleChange, Tool, ToolContext, change_once
+from maas_configure.machines import Name, check_changeable, label, read_machine
+from maas_mcp.api import MaasClient, OperationRefusedError, SingleChange, Tool, ToolContext, change_once, quoted
 
 
 def _check_address(text: str) -> str:
@@ -26,7 +26,7 @@ class LinkArguments(InterfaceArguments):
     mode: Literal["auto", "dhcp", "static", "link_up"] = Field(
         description="`auto`: MAAS assigns an address at deployment; `link_up`: none."
     )
-    subnet: str | None = Field(default=None, description="CIDR, name or id. Needed for `auto` and `static`.")
+    subnet: Name | None = Field(default=None, description="CIDR, name or id. Needed for `auto` and `static`.")
     ip_address: Annotated[str, AfterValidator(_check_address)] | None = Field(
         default=None, description="For `static`; by default a free one."
     )
@@ -189,4 +189,6 @@ async def _find_subnet(maas: MaasClient, wanted: str) -> Subnet:
         return found[0]
     known = ", ".join(each.cidr for each in (found or subnets)[:20])
     problem = "MAAS has no subnet" if not found else "Several subnets have the name"
-    raise OperationRefusedError(f"{problem} {wanted}. Expected one of: {known or 'none'}. Nothing was sent to MAAS.")
+    raise OperationRefusedError(
+        f"{problem} {quoted(wanted)}. Expected one of: {known or 'none'}. Nothing was sent to MAAS."
+    )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Annotated, Final, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
 from maas_mcp.api import (
     MaasClient,
@@ -35,6 +35,8 @@ _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 SENT: Final = "False if MAAS already showed the change, so that nothing was sent."
 ANY_OWNER: Final = "Confirm that you may change another user's machine."
 
+Name = Annotated[str, Field(min_length=1, max_length=255), WithJsonSchema({"type": "string"})]
+"""The name of an object of MAAS. The bounds are not published: each tool would repeat them."""
 Hostname = Annotated[str, AfterValidator(_check_hostname)]
 """A hostname. MAAS would read a name with dots as hostname and domain."""
 MachineT = TypeVar("MachineT", bound=Machine)

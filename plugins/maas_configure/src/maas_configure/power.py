@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import BaseModel, Field, SecretStr
 
 from maas_configure.choices import explained_refusal
-from maas_configure.machines import ANY_OWNER, MachineArguments, MachineState, check_changeable, label
+from maas_configure.machines import ANY_OWNER, MachineArguments, MachineState, Name, check_changeable, label
 from maas_mcp.api import MaasClient, Machine, SingleChange, Tool, ToolContext, change_once
 
 PREFIX: Final = "power_parameters_"
@@ -16,7 +16,7 @@ PREFIX: Final = "power_parameters_"
 class PowerSettings(BaseModel):
     """How MAAS controls a machine's power. The parameters are secret: they are only ever sent to MAAS."""
 
-    power_type: str = Field(description="`ipmi`, `redfish`, `manual` …")
+    power_type: Name = Field(description="`ipmi`, `redfish`, `manual` …")
     power_parameters: dict[str, SecretStr] = Field(
         default_factory=dict, description="All that the type has: `power_address`, `power_user`, `power_pass` …"
     )

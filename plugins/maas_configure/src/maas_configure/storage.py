@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from maas_configure.machines import MachineArguments, MachineState, check_changeable, label, read_machine
+from maas_configure.machines import MachineArguments, MachineState, Name, check_changeable, label, read_machine
 from maas_mcp.api import (
     MaasClient,
     MaasModel,
@@ -18,6 +18,7 @@ from maas_mcp.api import (
     Tool,
     ToolContext,
     change_once,
+    quoted,
 )
 
 
@@ -76,7 +77,7 @@ class SetLayout(MachineArguments):
     storage_layout: Literal["flat", "lvm", "bcache", "vmfs6", "vmfs7", "custom", "blank"] = Field(
         description="`blank`: nothing configured; `custom`: from commissioning."
     )
-    root_device: str | None = Field(default=None, description="Disk, such as `sda`; by default the boot disk.")
+    root_device: Name | None = Field(default=None, description="Disk, such as `sda`; by default the boot disk.")
 
 
 class FilesystemRow(BaseModel, defer_build=True):
@@ -165,7 +166,7 @@ def _root_device(machine: _StoredMachine, name: str | None) -> int | None:
     if name not in disks:
         known = ", ".join(f"{each}" for each in disks) or "none"
         raise OperationRefusedError(
-            f"{label(machine)} has no disk {name}. Expected one of: {known}. Nothing was sent to MAAS."
+            f"{label(machine)} has no disk {quoted(name)}. Expected one of: {known}. Nothing was sent to MAAS."
         )
     return disks[name]
 

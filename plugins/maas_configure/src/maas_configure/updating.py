@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from maas_configure.choices import explained_refusal
-from maas_configure.machines import ANY_OWNER, Hostname, MachineArguments, MachineState, check_changeable, label
+from maas_configure.machines import ANY_OWNER, Hostname, MachineArguments, MachineState, Name, check_changeable, label
 from maas_mcp.api import MaasClient, Machine, MachineText, SingleChange, Tool, ToolContext, change_once, quoted
 
 
@@ -14,10 +14,10 @@ class UpdateMachine(MachineArguments):
     """The fields to change. Those that are left out stay as they are."""
 
     hostname: Hostname | None = None
-    domain: str | None = None
+    domain: Name | None = None
     description: str | None = None
-    zone: str | None = None
-    pool: str | None = None
+    zone: Name | None = None
+    pool: Name | None = None
     any_owner: bool = Field(default=False, description=ANY_OWNER)
 
     @property

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
+from maas_inventory.arguments import Limit, Text
 from maas_inventory.machine_names import resolve_machine
 from maas_inventory.objects.row import shorten
-from maas_inventory.paging import Limit, digest, name_first, open_cursor
+from maas_inventory.paging import digest, name_first, open_cursor
 from maas_inventory.times import Moment, seconds_of, show
 from maas_mcp.api import Event, Listing, MachineText, Tool, ToolContext, fit_page, quoted
 
@@ -34,12 +35,12 @@ SYSTEM: Final = "unknown"
 class EventFilter(BaseModel):
     """The events to list."""
 
-    machine: str | None = Field(default=None, description="System id, hostname or FQDN. Default: all machines.")
+    machine: Text | None = Field(default=None, description="System id, hostname or FQDN. Default: all machines.")
     level: Level = Field(default="INFO", description="The lowest; `DEBUG` for status changes.")
     since: Moment | None = Field(default=None, description="Time, or `12h` for 12 hours ago.")
     until: Moment | None = None
-    text: str | None = Field(default=None, description="In the type or description.")
-    user: str | None = Field(default=None, description="Who caused them.")
+    text: Text | None = Field(default=None, description="In the type or description.")
+    user: Text | None = Field(default=None, description="Who caused them.")
     limit: Limit = 50
     cursor: str | None = Field(default=None, description="`next_cursor` of a page.")
 

@@ -3,18 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Annotated, Any, Final
-
-from pydantic import Field, WithJsonSchema
+from typing import Any, Final
 
 from maas_inventory.objects.row import shorten
 from maas_mcp.api import InvalidArgumentsError, ToolContext, fit_page
 
 NAMED_BYTES: Final = 300
 """Bytes of the sentences of one sort about what cannot be read."""
-# The bounds are not published: each list would repeat them, and a page is limited by its size anyway.
-Limit = Annotated[int, Field(ge=1, le=200), WithJsonSchema({"type": "integer"})]
-"""The maximum number of rows on a page."""
 
 
 def open_cursor(ctx: ToolContext, cursor: str | None, query: str) -> Mapping[str, Any] | None:

@@ -6,10 +6,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field, WithJsonSchema
 
+from maas_inventory.arguments import Limit, Text
 from maas_inventory.machine_names import resolve_machine
 from maas_inventory.objects.row import shorten
 from maas_inventory.objects.selecting import matcher
-from maas_inventory.paging import Limit, digest, open_cursor
+from maas_inventory.paging import digest, open_cursor
 from maas_inventory.times import show
 from maas_mcp.api import (
     MaasBadRequestError,
@@ -48,10 +49,10 @@ Bytes = Annotated[int, Field(ge=0, le=MAX_TAIL), WithJsonSchema({"type": "intege
 class ResultFilter(BaseModel):
     """The results to show."""
 
-    machine: str = Field(description="System id, hostname or FQDN.")
+    machine: Text = Field(description="System id, hostname or FQDN.")
     kind: RunKind | None = Field(default=None, description="Default: the latest run of each kind.")
     failed: bool = Field(default=False, description="Only failed scripts.")
-    script: str | None = Field(default=None, description="A glob.")
+    script: Text | None = Field(default=None, description="A glob.")
     tail_lines: Lines = Field(default=0, description="Last lines of each output.")
     tail_bytes: Bytes = Field(default=0, description="Or its last bytes.")
     limit: Limit = 50

@@ -11,9 +11,9 @@ _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def _read_moment(value: Any) -> Any:
-    if not isinstance(value, str):
+    if isinstance(value, datetime | timedelta):
         return value
-    text = value.strip()
+    text = value.strip() if isinstance(value, str) else ""
     if found := _PERIOD.fullmatch(text.lower()):
         number, *units = found.groups()
         return timedelta(**{_UNITS[next(filter(None, units))]: int(number)})

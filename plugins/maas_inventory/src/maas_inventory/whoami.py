@@ -4,6 +4,7 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
+from maas_inventory.arguments import Text
 from maas_inventory.objects.catalogue import KINDS
 from maas_inventory.objects.reading import read_objects
 from maas_mcp.api import MachineText, Tool, ToolContext, quoted
@@ -21,7 +22,7 @@ RESPONSES: Final = {
 class Question(BaseModel):
     """A tool to ask about."""
 
-    tool: str | None = Field(default=None, description="Also report whether this tool can be used.")
+    tool: Text | None = Field(default=None, description="Also report whether this tool can be used.")
 
 
 class Identity(BaseModel, defer_build=True):

@@ -1,7 +1,6 @@
 """Ownership of machines, and explanations of a 403, for which MAAS gives no reason."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,7 @@ from maas_mcp.operations.declaring.permission import explain_refusal
 from maas_mcp.operations.next_steps import unlock
 from maas_mcp.testing import MaasRegion
 from maas_simulator import Fault, Status
-from maas_simulator.http.render import machine_json
+from tests.configuring import interfaces
 
 pytestmark = pytest.mark.anyio
 
@@ -165,8 +164,7 @@ async def test_the_simulator_refuses_admin_operations_to_a_plain_user(region: Ma
     """Check that the table of permissions matches the simulator."""
     machine = region.machine("node01")
     machine.owner, machine.status = "bob", Status.DEPLOYED
-    shown: Any = machine_json(region, machine)
-    number = shown["interface_set"][0]["id"]
+    number = interfaces(region, machine)["eno1"]["id"]
     paths = {
         **dict.fromkeys(["create_bond", "create_bridge", "create_vlan"], "nodes/7xneda/interfaces/"),
         **dict.fromkeys(["link_subnet", "unlink_subnet"], f"nodes/7xneda/interfaces/{number}/"),

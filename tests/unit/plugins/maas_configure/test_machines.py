@@ -70,8 +70,8 @@ async def test_maas_says_which_field_is_wrong(house: House, field: str, value: s
         ),
         (
             SetPowerParameters,
-            {"power_type": "redfish", "power_parameters": {"power_port": "623"}},
-            "The power type redfish has the parameters power_address (required), power_user",
+            {"power_type": "ipmi", "power_parameters": {"power_port": "623"}},
+            "The power type ipmi has the parameters power_driver, power_boot_type, power_address (required),",
         ),
     ],
 )
@@ -92,6 +92,8 @@ async def test_a_refused_value_is_answered_with_those_that_maas_accepts(
         (Update, {"hostname": "w" * 64}, "expected up to 63"),
         (AddMachine, {"mac_addresses": ["52:54:00"], "power_type": "manual"}, "expected a MAC address, such as"),
         (Tag, {"tag": "rack 4", "add": ["7xneda"]}, "expected up to 256 letters, digits"),
+        (AddMachine, {"mac_addresses": ["52:54:00:ee:00:01"], "power_type": ""}, "at least 1 character"),
+        (Update, {"zone": "z" * 256}, "at most 255 characters"),
     ],
 )
 async def test_an_impossible_name_or_address_is_not_sent(

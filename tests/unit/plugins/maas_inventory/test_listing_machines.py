@@ -139,9 +139,10 @@ async def test_an_empty_list_says_which_value_no_machine_has(bench: Bench, filte
     [
         ({"mac_address": "52:54:00"}, "expected a whole MAC address, such as"),
         ({"ip_address": "10.10.0"}, "expected an IP address or a CIDR, such as"),
+        ({"agent_name": "a" * 300}, "at most 256 characters"),
     ],
 )
-def test_an_address_that_is_none_is_refused(filters: dict[str, Any], words: str) -> None:
+def test_a_value_that_cannot_match_is_refused(filters: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         MachineFilter.model_validate(filters)
 

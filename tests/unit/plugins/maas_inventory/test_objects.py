@@ -237,7 +237,7 @@ def test_the_services_of_a_rack_controller_are_listed_by_status_with_trouble_fir
 def test_an_empty_list_names_the_filters_and_close_names(region: MaasRegion) -> None:
     page = list_objects(region, "subnet", name="pxy", filters={"fabric": "*"})
 
-    assert page.hint == "None of the 3 subnets matches name=pxy; fabric=*. Did you mean pxe?"
+    assert page.hint == 'None of the 3 subnets matches "name=pxy; fabric=*". Did you mean pxe?'
     assert ListObjects().summary(page).splitlines() == ["0 of 0 subnets", page.hint]
 
 

@@ -40,3 +40,9 @@ def test_a_time_before_1970_is_1970() -> None:
 def test_another_text_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValidationError, match="expected a time such as 2026-11-30T18:00:00Z, or 12h"):
         MOMENT.validate_python(text)
+
+
+@pytest.mark.parametrize("value", [3.5, True, {"a": 1}])
+def test_another_type_is_refused_with_an_example(value: object) -> None:
+    with pytest.raises(ValidationError, match="expected a time such as 2026-11-30T18:00:00Z, or 12h"):
+        MOMENT.validate_python(value)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
+from maas_inventory.arguments import Limit
 from maas_inventory.machines.fields import FieldName, shown_value
 from maas_inventory.machines.past import read_past
 from maas_inventory.objects.row import JSON, in_words
-from maas_inventory.paging import Limit, digest, open_cursor
+from maas_inventory.paging import digest, open_cursor
 from maas_inventory.times import Moment, seconds_of, show
 from maas_mcp.api import CarriesMachineText, Tool, ToolContext, fit_page, quoted
 

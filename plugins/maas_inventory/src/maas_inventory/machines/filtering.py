@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
+from maas_inventory.arguments import Text
 from maas_inventory.informer.filters import Filter, read_mac
 from maas_mcp.api import MachineStatus
 
@@ -58,14 +59,14 @@ class MachineFilter(BaseModel):
     """The filters. Without a filter, all machines match."""
 
     status: list[StatusFilter] | None = Field(default=None, description="`failed`: all failures.")
-    hostname: list[str] | None = Field(default=None, description="Names or FQDNs; globs.")
-    owner: str | None = Field(default=None, description="`none`: without an owner.")
-    agent_name: str | None = None
-    zone: str | None = None
-    pool: str | None = None
-    tags: list[str] | None = Field(default=None, description="All of them.")
-    not_tags: list[str] | None = None
-    architecture: str | None = None
+    hostname: list[Text] | None = Field(default=None, description="Names or FQDNs; globs.")
+    owner: Text | None = Field(default=None, description="`none`: without an owner.")
+    agent_name: Text | None = None
+    zone: Text | None = None
+    pool: Text | None = None
+    tags: list[Text] | None = Field(default=None, description="All of them.")
+    not_tags: list[Text] | None = None
+    architecture: Text | None = None
     mac_address: Annotated[str, AfterValidator(_check_mac)] | None = None
     ip_address: Annotated[str, AfterValidator(_check_network)] | None = Field(default=None, description="Or a CIDR.")
     power_state: Literal["on", "off", "unknown", "error"] | None = None

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
+from maas_inventory.arguments import Limit
 from maas_inventory.informer.filters import Filter
 from maas_inventory.machines.explaining import describe_unreadable, explain_missing, explain_no_match
 from maas_inventory.machines.fields import DEFAULT, NAMING, FieldName, SortField, count, place, show, sort
 from maas_inventory.machines.filtering import MachineFilter
 from maas_inventory.objects.row import in_words
-from maas_inventory.paging import Limit, digest, open_cursor
+from maas_inventory.paging import digest, open_cursor
 from maas_mcp.api import PAGE_BYTES, CarriesMachineText, Tool, ToolContext, fit_page, quoted
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from pydantic import BaseModel, Field
 
+from maas_inventory.arguments import Text
 from maas_inventory.lifespan import InventorySettings
 from maas_inventory.machine_names import resolve_machine
 from maas_inventory.machines.sections import SectionName, read_section
@@ -35,7 +36,7 @@ _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{6}")
 class MachineName(BaseModel):
     """A machine, and what to show of it."""
 
-    system_id: str = Field(min_length=1, max_length=255, description="Or a hostname, FQDN, MAC or IP address.")
+    system_id: Text = Field(description="Or a hostname, FQDN, MAC or IP address.")
     sections: list[SectionName] = []
 
 

@@ -35,4 +35,4 @@ def _explain_filters(kind: Kind, rows: Sequence[ObjectRow], name: str | None, fi
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MAX_REPEATED else f"{text[:MAX_REPEATED]}…"
+    return quoted(text if len(text) <= MAX_REPEATED else f"{text[:MAX_REPEATED]}…")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, WithJsonSchema
 
+from maas_inventory.arguments import Limit, Text
 from maas_inventory.objects.catalogue import KINDS, KindName
 from maas_inventory.objects.completing import complete
 from maas_inventory.objects.explaining import explain_none
@@ -12,7 +13,7 @@ from maas_inventory.objects.kind import MAX_COMPLETED, Kind
 from maas_inventory.objects.reading import Objects, read_objects
 from maas_inventory.objects.row import JSON, ObjectRow, called, in_words
 from maas_inventory.objects.selecting import after, check_fields, place, select, sort
-from maas_inventory.paging import Limit, digest, name_first, open_cursor
+from maas_inventory.paging import digest, name_first, open_cursor
 from maas_mcp.api import CarriesMachineText, InvalidArgumentsError, Tool, ToolContext, fit_page
 
 COMPLETED: Final = "x" * 30
@@ -28,7 +29,7 @@ class ObjectFilter(BaseModel):
     """The objects to list."""
 
     kind: KindName
-    name: str | None = Field(default=None, description="Name, id or CIDR; globs.")
+    name: Text | None = Field(default=None, description="Name, id or CIDR; globs.")
     filters: dict[str, FilterValue] | None = Field(
         default=None, description="Fields of the items, such as `fabric`, `space` or `type`; globs."
     )
