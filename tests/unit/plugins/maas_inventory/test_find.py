@@ -132,6 +132,7 @@ def test_once_all_machines_are_known_a_search_reads_only_the_lists_that_can_have
     async def search_twice() -> list[str]:
         async with region.host() as host:
             await host.call(Find, text=text)
+            await trio.sleep(5)  # the informer looks for machines that came meanwhile
             before = len(region.requests)
             await host.call(Find, text=text)
             return [str(request.template) for request in region.requests[before:]]
