@@ -215,6 +215,8 @@ async def _ask(session: "Session", wanted: Filter) -> Sequence["Row"]:
 
 async def _wait(session: "Session", wanted: Filter, progress: ProgressReporter | None) -> None:
     """Wait until all machines that may match are loaded."""
+    if not session.may_miss(wanted):
+        return
     with session.waiting(wanted):
         before = session.failures
         while session.may_miss(wanted):
@@ -222,9 +224,14 @@ async def _wait(session: "Session", wanted: Filter, progress: ProgressReporter |
             permanent = isinstance(error, MaasMcpError) and not error.retryable
             if error is not None and (failures >= MAX_FAILURES or (failures and permanent)):
                 raise error
-            if progress is not None:
-                progress.report(session.fraction, f"Read {len(session.snapshot.rows)} machines so far")
+            _report(session, progress)
             await session.progressed.wait()
+        _report(session, progress)
+
+
+def _report(session: "Session", progress: ProgressReporter | None) -> None:
+    if progress is not None:
+        progress.report(session.fraction, f"Read {len(session.snapshot.rows):,} machines so far")
 
 
 def _meanings(name: str) -> Iterator[Filter]:
