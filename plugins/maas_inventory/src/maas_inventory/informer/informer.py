@@ -218,6 +218,8 @@ async def _ask(session: "Session", wanted: Filter) -> Sequence["Row"]:
 
 async def _wait(session: "Session", wanted: Filter, progress: ProgressReporter | None) -> None:
     """Wait until all machines that may match are loaded."""
+    if not session.may_miss(wanted):
+        return
     with session.waiting(wanted):
         before, quiet_until = session.failures, anyio.current_time() + QUIET
         while session.may_miss(wanted):
@@ -226,10 +228,17 @@ async def _wait(session: "Session", wanted: Filter, progress: ProgressReporter |
             if error is not None and (failures >= MAX_FAILURES or (failures and permanent)):
                 raise error
             is_quiet = anyio.current_time() < quiet_until
-            if progress is not None and not is_quiet:
-                progress.report(session.fraction, f"Read {len(session.snapshot.rows)} machines so far")
+            if not is_quiet:
+                _report(session, progress)
             with anyio.CancelScope(deadline=quiet_until if is_quiet else math.inf):
                 await session.progressed.wait()
+        if anyio.current_time() >= quiet_until:
+            _report(session, progress)
+
+
+def _report(session: "Session", progress: ProgressReporter | None) -> None:
+    if progress is not None:
+        progress.report(session.fraction, f"Read {len(session.snapshot.rows):,} machines so far")
 
 
 def _meanings(name: str) -> Iterator[Filter]:

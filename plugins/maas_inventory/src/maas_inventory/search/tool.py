@@ -12,6 +12,7 @@ LIST_OBJECTS: Final = "maas_list_objects"
 GET_MACHINE: Final = "maas_get_machine"
 HITS: Final = 3
 """Hits of each kind."""
+MANY: Final = "For all of these machines, list the machines with a filter, such as `hostname` or `tags`."
 NOTHING: Final = "Nothing matches. For machines by other facts, list the machines with a filter."
 
 
@@ -68,7 +69,9 @@ class Find(Tool[SearchText, Found]):
         kinds = [_hits(kind, findings) for kind, findings in search.found.items() if findings]
         best = {kind: max(each.match.score for each in found) for kind, found in search.found.items() if found}
         kinds = fit_page(sorted(kinds, key=lambda each: (-best[each.kind], each.kind)), len(kinds))
-        return Found(kinds=kinds, unsearched=search.unsearched, hint=None if kinds else NOTHING)
+        many = any(each.kind == MACHINE and _has_more(each) for each in kinds)
+        hint = MANY if many else None if kinds else NOTHING
+        return Found(kinds=kinds, unsearched=search.unsearched, hint=hint)
 
     def summary(self, result: Found) -> str:
         """One line for each hit."""
