@@ -10,7 +10,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import msgspec
@@ -20,6 +20,7 @@ import trio.testing
 from maas_deploy.deploy import Deploy, DeployMachine
 from maas_inventory.informer.filters import Filter
 from maas_inventory.informer.rows import Row, RowReader
+from maas_inventory.machines.listing import ListMachines
 from maas_mcp.api import CancellationToken, Machine, ProgressReporter
 from maas_mcp.operations.progress import discard_progress
 from maas_mcp.operations.running.engine import Engine
@@ -28,6 +29,7 @@ from maas_mcp.operations.timing import Timing
 from maas_simulator import generated_region
 from maas_simulator.http.render import machine_json
 from tests.inventory import Bench, opened
+from tests.unit.plugins.maas_inventory.calling import call
 
 SAMPLES = 20
 """Changes of each kind whose freshness is measured."""
@@ -64,18 +66,30 @@ async def first_page(bench: Bench) -> None:
     print(f"  known {answer.known}, a change without an event shows within {answer.resync_seconds / 60:.1f} min")
 
 
+PAGES: Final[tuple[dict[str, Any], ...]] = (
+    {},
+    {"sort": "-memory"},
+    {"sort": "ip_addresses", "status": ["ready"], "limit": 200},
+    {"hostname": ["*7"], "count_by": ["status_name", "zone"]},
+)
+"""The arguments of the pages that are measured."""
+
+
 async def warm_page(bench: Bench) -> None:
-    """Filter and sort all machines when they are known."""
+    """Pages of the tool when all machines are known: the median of twenty calls, and what a model gets."""
     await anyio.sleep(60)
     requests = bench.requests
-    for wanted in (Filter(), Filter(names=("node0*7",), statuses=(4,), tags=("gpu",))):
+    for arguments in PAGES:
         taken = []
         for _ in range(20):
             began = time.perf_counter()
-            answer = await bench.informer.query(wanted)
-            sorted(answer.rows, key=lambda row: row.hostname)
+            page = await call(ListMachines, bench, **arguments)
             taken.append(time.perf_counter() - began)
-        print(f"  warm page: {min(taken) * 1000:.1f} ms, {bench.requests - requests} requests")
+        size, text = len(page.model_dump_json(exclude_none=True)), len(ListMachines().summary(page))
+        print(
+            f"  warm page {arguments}: {statistics.median(taken) * 1000:.1f} ms, {len(page.machines)} machines,", end=""
+        )
+        print(f" {size:,} B of JSON, {text:,} B of text, {bench.requests - requests} requests")
 
 
 def memory(bench: Bench) -> None:

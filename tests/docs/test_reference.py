@@ -26,6 +26,7 @@ from maas_mcp.operations.watching.cadence import SILENCE_DIVISOR, Cadence
 from maas_mcp.operations.watching.event_feed import MAX_BY_ID
 from maas_mcp.plugins.discovery import find
 from maas_mcp.plugins.polling_choice import POLLING_GROUP
+from maas_mcp.plugins.registry import load_registry
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
 from maas_simulator.cli import main as simulator_main
 from maas_simulator.control import COMMANDS
@@ -38,7 +39,7 @@ from maas_simulator.worlds.world import (
     World,
 )
 from tests.docs.snippets import ROOT, pages
-from tests.own_plugins import own_tools
+from tests.own_plugins import OWN_PLUGINS, own_tools
 from tests.runbooks import runbooks
 
 pytest.importorskip("sphinx", reason="the documentation needs requirements-dev.txt")
@@ -106,7 +107,10 @@ def test_every_polling_strategy_of_the_core_is_documented(built: Path) -> None:
 
 
 def test_every_setting_is_documented_by_its_variable(objects: dict[str, set[str]]) -> None:
-    assert objects["std:envvar"] == {CONFIG_VARIABLE, *map(variable_name, Settings.model_fields)}
+    of_plugins = {
+        variable for record in load_registry(allow=OWN_PLUGINS, strict=True).records for variable in record.settings
+    }
+    assert objects["std:envvar"] == {CONFIG_VARIABLE, *map(variable_name, Settings.model_fields), *of_plugins}
 
 
 def command_contexts(command: click.Command, context: click.Context) -> Iterator[click.Context]:

@@ -616,7 +616,7 @@ def test_a_real_machine_is_not_deployed_without_a_confirmation(
 def test_a_real_machine_that_does_not_exist_is_an_error(region: SimulatedRegion, url: str) -> None:
     done = run_command("demo", "--real", "qqqqqq", "--yes", **settings_of(region, url))
     assert done.returncode == 1
-    assert "No Machine matches the given query" in done.stderr
+    assert "There is no machine with the system id, hostname, FQDN, MAC or IP address qqqqqq" in done.stderr
 
 
 # serve

@@ -173,16 +173,28 @@ def complete(server: Driver, argument: str, value: str, uri: str = "maas://machi
     return completion
 
 
-def test_a_system_id_is_completed_by_its_hostname_with_one_request_to_maas(
+def test_a_system_id_is_completed_by_its_hostname_and_machines_are_listed_once(
     server: Driver, region: SimulatedRegion
 ) -> None:
-    for typed in ("n", "no", "NODE0", "node01", "7xn"):
+    complete(server, "system_id", "n")
+    lists = machine_lists(region)
+    for typed in ("no", "NODE0", "node01", "7xn"):
         found = complete(server, "system_id", typed)
 
     assert found == {"values": ["7xneda"], "total": 1, "hasMore": False}
     assert complete(server, "system_id", "node0")["total"] == 9
     assert complete(server, "system_id", "unknown")["values"] == []
-    assert [each.template for each in region.requests] == ["machines/"]
+    assert lists
+    assert machine_lists(region) == lists
+
+
+def machine_lists(region: SimulatedRegion) -> list[object]:
+    """The requests of the first list, which is read by status. Later ones only keep it up to date."""
+    return [
+        each.query
+        for each in region.requests
+        if each.template == "machines/" and {"status", "not_status"} & each.query.keys()
+    ]
 
 
 def test_completing_an_unknown_template_or_variable_is_refused(server: Driver) -> None:

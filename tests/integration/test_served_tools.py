@@ -15,7 +15,7 @@ from tests.integration.http_driver import HttpDriver, serving_http
 ERROR_META = "io.github.maas-mcp/error"
 LEGACY = "2025-11-25"
 TASKS: Message = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
-OWN = "commission,deploy,inventory"
+OWN = "commission,configure,deploy,inventory"
 
 
 @pytest.fixture(
@@ -86,7 +86,8 @@ def test_the_instructions_mention_only_what_is_served(serve: Any) -> None:
 
 def test_toolsets_and_lists_select_the_tools(serve: Any) -> None:
     with serve(MAAS_MCP_TOOLSETS="power,inventory", MAAS_MCP_TOOLS_BLOCK="@destructive,maas_get_*") as driver:
-        assert names(driver) == {"maas_list_machines", "maas_query_power_state", "maas_power_on"}
+        inventory = {"maas_list_machines", "maas_find", "maas_list_objects", "maas_what_changed", "maas_whoami"}
+        assert names(driver) == {*inventory, "maas_query_power_state", "maas_power_on"}
         assert "does not serve maas_power_off" in refusal(driver.call("maas_power_off", system_id="4y3h7n"))
         assert "toolset lifecycle" in refusal(driver.call("maas_lock_machine", system_id="4y3h7n"))
         assert "toolset lifecycle" in refusal(driver.call("maas_lock_machine", machine="node01"))
@@ -118,7 +119,7 @@ def test_an_invalid_selection_is_explained_at_the_start(
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
     if "TOOLSETS" in str(variables):
-        assert "images, inventory, lifecycle, operations, power" in done.stderr
+        assert "images, inventory, lifecycle, machines, network, operations, power, storage" in done.stderr
         assert "Did you mean 'power'?" in done.stderr
 
 

@@ -41,7 +41,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[Driver]:
     region = demo_region()
     with (
         serving(region) as url,
-        serving_mcp(url, region.api_key, revision, MAAS_MCP_PLUGINS_ALLOW="commission,deploy,inventory") as driver,
+        serving_mcp(
+            url, region.api_key, revision, MAAS_MCP_PLUGINS_ALLOW="commission,configure,deploy,inventory"
+        ) as driver,
     ):
         yield driver
 
@@ -174,7 +176,7 @@ def test_no_yaml_is_imported_before_a_client_asks_for_skills(region: SimulatedRe
 def test_plugins_lists_the_skills_of_each_plugin(region: SimulatedRegion, url: str) -> None:
     done = subprocess.run(
         command("plugins", "--json"),
-        env=environment(url, region.api_key, MAAS_MCP_PLUGINS_ALLOW="commission,deploy,inventory"),
+        env=environment(url, region.api_key, MAAS_MCP_PLUGINS_ALLOW="commission,configure,deploy,inventory"),
         capture_output=True,
         text=True,
         check=True,

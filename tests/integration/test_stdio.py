@@ -32,7 +32,7 @@ def posts(region: SimulatedRegion) -> list[str]:
 def test_the_tools_are_listed_with_their_schemas(server: Driver) -> None:
     tools = {tool["name"]: tool for tool in server.request("tools/list")["tools"]}
 
-    assert len(tools) == 37
+    assert len(tools) == 41
     assert list(tools)[:3] == ["maas_list_machines", "maas_get_machine", "maas_deploy_machine"]
     deploy = tools["maas_deploy_machine"]
     assert deploy["inputSchema"]["required"] == ["system_id"]

@@ -67,7 +67,6 @@ SUCCESSES: Final[Mapping[str, tuple[dict[str, Any], Set | None]]] = {
     "maas_what_changed": ({}, None),
     "maas_whoami": ({}, None),
     "maas_link_subnet": ({"system_id": READY, "interface": "eno1", "mode": "static", "subnet": "pxe"}, None),
-    "maas_list_interfaces": ({"system_id": READY}, None),
     "maas_list_machines": ({}, None),
     "maas_list_operations": ({}, deploying),
     "maas_lock_machine": ({"system_id": DEPLOYED}, None),

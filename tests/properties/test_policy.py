@@ -55,17 +55,19 @@ def _agreement(form: type[BaseModel]) -> BaseModel:
 
 def values_of(name: str, schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     """Values that a schema allows."""
-    if name in {"system_id", "system_ids"}:
+    if name in {"system_id", "system_ids", "add", "remove"}:
         one = st.just(MACHINE)
         return one if schema.get("type") == "string" else st.lists(one, min_size=1, max_size=1)
     if name == "operation_id":
         return st.just(OPERATION)
     if schema.get("type") == "array":
         return st.lists(values_of("", schema.get("items", {})), min_size=1, max_size=2)
+    least = schema.get("minimum", 0)
+    small = st.integers(least, least + 5)
     by_type: dict[str | None, st.SearchStrategy[Any]] = {
         "boolean": st.booleans(),
-        "integer": st.integers(schema.get("minimum", 0), 5),
-        "number": st.integers(schema.get("minimum", 0), 5),
+        "integer": small,
+        "number": small,
         "object": st.just({}),
     }
     texts = st.sampled_from(schema.get("enum", ["node01", "ssd", "default", "ubuntu/jammy", "x"]))

@@ -43,7 +43,9 @@ def values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
             needed = {name: fields[name] for name in schema.get("required", ())}
             return st.fixed_dictionaries(needed, optional={name: fields[name] for name in fields.keys() - needed})
         case "object":
-            return st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=3), max_size=2)
+            below = schema.get("additionalProperties", True)
+            of_each = values(below) if isinstance(below, dict) else st.integers() | st.text(max_size=3)
+            return st.dictionaries(st.text(max_size=3), of_each, max_size=2)
         case "array":
             return st.lists(values(schema["items"]), max_size=2)
         case kind:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, WithJsonSchema, model_validator
@@ -88,8 +89,13 @@ def published_arguments(tool: AnyTool, client: ClientFeatures, regions: Sequence
         own = _published_region(regions) if takes_region(tool, regions) else {}
         schema = dict(tool.published_schema)
         return {**schema, "properties": {**schema["properties"], **own}} if own else schema
-    schema, options = exact_schema(tool.arguments), exact_schema(CallOptions)["properties"] | _published_region(regions)
-    own = {name: options[name] for name in _option_names(tool, client, regions)}
+    return _published(tool.arguments, _option_names(tool, client, regions), tuple(regions))
+
+
+@cache  # the views of several clients share them
+def _published(arguments: type[BaseModel], option_names: tuple[str, ...], regions: tuple[str, ...]) -> Schema:
+    schema, options = exact_schema(arguments), exact_schema(CallOptions)["properties"] | _published_region(regions)
+    own = {name: options[name] for name in option_names}
     return to_portable({**schema, "properties": {**schema["properties"], **own}})
 
 

@@ -81,7 +81,8 @@ class Lifespans:
             if is_cancellation(error):
                 raise
             lifespan.error = error
-            logger.exception("The lifespan of the plugin %s failed", owner)
+            if lifespan.ready.is_set() or not isinstance(error, MaasMcpError):  # the caller reports any other
+                logger.exception("The lifespan of the plugin %s failed", owner)
         finally:
             if self._entered.get(owner) is lifespan:
                 del self._entered[owner]

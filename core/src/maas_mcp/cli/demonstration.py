@@ -151,6 +151,7 @@ def _deployed(call: Deployment, host: str, series: str) -> SummaryRow:
 
 
 def _table(machines: Iterable[dict[str, Any]], width: int) -> Table:
+    """A table of machines. A list leaves out the fields that have no value."""
     columns = ("Machine", "System id", "Status", "Owner", "CPUs", "Memory", "Zone", "Pool")
     shown = None if width >= WIDE else -2  # narrow terminals omit zone and pool
     table = Table(*columns[:shown], box=None, pad_edge=False, header_style="bold dim")
@@ -160,12 +161,12 @@ def _table(machines: Iterable[dict[str, Any]], width: int) -> Table:
         cells = (
             machine["hostname"],
             machine["system_id"],
-            machine["status_name"] + (" (locked)" if machine["locked"] else ""),
-            machine["owner"] or "",
-            str(machine["cpu_count"] or ""),
-            f"{machine['memory'] // 1024} GiB" if machine["memory"] else "",
-            machine["zone"],
-            machine["pool"],
+            machine["status_name"] + (" (locked)" if machine.get("locked") else ""),
+            machine.get("owner", ""),
+            str(machine.get("cpu_count") or ""),
+            f"{machine['memory'] // 1024} GiB" if machine.get("memory") else "",
+            machine.get("zone", ""),
+            machine.get("pool", ""),
         )
         table.add_row(*(Text(make_visible(cell)) for cell in cells[:shown]))
     return table

@@ -323,6 +323,6 @@ def check_plugins(report: Report) -> Registry | None:
         else:
             report.add(Finding(Mark.PASSED, check, ", ".join(record.tools) or "no tools"))
     if not registry.records:
-        hint = "`pip install maas-mcp` installs the plugins deploy, commission and inventory."
+        hint = "`pip install maas-mcp` installs the plugins deploy, commission, configure and inventory."
         report.add(Finding(Mark.FAILED, "Plugins", "none installed, so the server has no tools for machines", hint))
     return registry

@@ -33,7 +33,7 @@ def command(*, as_json: bool, strict: bool) -> None:
         elif records:
             _print(records, stdout)
         else:
-            hint = "`pip install maas-mcp` installs the plugins deploy, commission and inventory."
+            hint = "`pip install maas-mcp` installs the plugins deploy, commission, configure and inventory."
             click.echo(f"No plugin is installed. {hint}", file=stdout)
     if strict and any(record.state is PluginState.FAILED or record.broken_skills for record in records):
         sys.exit(EXIT_FAILURE)

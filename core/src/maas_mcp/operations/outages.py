@@ -13,6 +13,10 @@ from maas_mcp.operations.timing import Timing
 ReadT = TypeVar("ReadT")
 
 
+class StoppedFollowingError(MaasUnavailableError):
+    """MAAS was unreachable for so long that following has stopped. The operation may still be running."""
+
+
 def deadline_after(wait: float | None) -> float:
     """Return the time at which a call that starts now must return, in anyio's clock."""
     return math.inf if wait is None else anyio.current_time() + wait
@@ -90,10 +94,10 @@ def check_outage(silent: float, limit: float, known: str) -> None:
         known: The start of the message: the outage and the last known state.
 
     Raises:
-        MaasUnavailableError: MAAS has been unreachable for ``limit`` seconds.
+        StoppedFollowingError: MAAS has been unreachable for ``limit`` seconds.
     """
     if silent >= limit:
-        raise MaasUnavailableError(
+        raise StoppedFollowingError(
             f"{known}. Stopped following the operation, which may still be running.",
             hint="MAAS continues on its own. Check the operation again once the region responds.",
         )

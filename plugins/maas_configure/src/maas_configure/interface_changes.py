@@ -178,7 +178,7 @@ async def _find_vlan(maas: MaasClient, machine: NetworkedMachine, parent: Interf
 class InterfaceArguments(MachineArguments):
     """A machine and one of its interfaces."""
 
-    interface: Name = Field(description="Name.")
+    interface: Name = Field(description="Name, as in the section `network` of maas_get_machine.")
 
 
 class WithoutInterface(MachineState):

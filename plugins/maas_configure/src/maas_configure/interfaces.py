@@ -1,21 +1,12 @@
-"""The network interfaces of a machine, as MAAS's JSON and as rows of results, and the tool that lists them."""
+"""The network interfaces of a machine, as MAAS's JSON and as rows of results."""
 
 from ipaddress import ip_address
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from maas_configure.machines import MachineArguments, label, read_machine
-from maas_mcp.api import (
-    MaasModel,
-    Machine,
-    MachineText,
-    OperationRefusedError,
-    SystemId,
-    Tool,
-    ToolContext,
-    quoted,
-)
+from maas_configure.machines import label
+from maas_mcp.api import MaasModel, Machine, MachineText, OperationRefusedError, quoted
 from maas_mcp.api import MachineStatus as S
 
 CHANGEABLE: Final = frozenset({S.NEW, S.READY, S.ALLOCATED, S.FAILED_TESTING, S.BROKEN})
@@ -162,40 +153,6 @@ def row_of(interface: Interface) -> InterfaceRow:
         mtu=interface.effective_mtu,
         links=links,
     )
-
-
-class MachineNetwork(BaseModel, defer_build=True):
-    """A machine and its interfaces."""
-
-    system_id: SystemId
-    hostname: MachineText
-    status_name: str
-    interfaces: list[InterfaceRow]
-
-
-class ListInterfaces(Tool[MachineArguments, MachineNetwork]):
-    """List (show) a machine's network interfaces (NICs, bonds, VLANs, bridges) with their links to subnets."""
-
-    name = "maas_list_interfaces"
-    toolset = "network"
-    title = "List a machine's network interfaces"
-    read_only = True
-
-    async def run(self, ctx: ToolContext, args: MachineArguments) -> MachineNetwork:
-        """Send one ``GET machines/{system_id}/``."""
-        machine = await read_machine(ctx.maas, args.system_id, NetworkedMachine)
-        return MachineNetwork(
-            system_id=machine.system_id,
-            hostname=machine.hostname,
-            status_name=machine.status_name,
-            interfaces=[row_of(each) for each in machine.interface_set],
-        )
-
-    def summary(self, result: MachineNetwork) -> str:
-        """One line for each interface."""
-        number = len(result.interfaces)
-        heading = f"{result.hostname}: {number} {'interface' if number == 1 else 'interfaces'}"
-        return "\n".join([heading, *(each.line() for each in result.interfaces)])
 
 
 def same_address(one: str, other: str) -> bool:

@@ -75,7 +75,7 @@ class LinkSubnet(Tool[LinkArguments, MachineInterface]):
 class UnlinkArguments(InterfaceArguments):
     """An interface and one of its links."""
 
-    link_id: int
+    link_id: int = Field(description="As in the section `network` of maas_get_machine.")
 
 
 class UnlinkSubnet(Tool[UnlinkArguments, MachineInterface]):

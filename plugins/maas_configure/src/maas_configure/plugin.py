@@ -6,7 +6,6 @@ from typing import Any
 from maas_configure.adding import AddMachine
 from maas_configure.deleting import DeleteMachine
 from maas_configure.interface_changes import CreateInterface, DeleteInterface
-from maas_configure.interfaces import ListInterfaces
 from maas_configure.links import LinkSubnet, UnlinkSubnet
 from maas_configure.power import SetPowerParameters
 from maas_configure.storage import SetStorageLayout
@@ -20,5 +19,5 @@ def maas_mcp_tools() -> Sequence[type[Tool[Any, Any]]]:
     """The short tools."""
     return [
         *(Update, Tag, AddMachine, DeleteMachine, SetPowerParameters),
-        *(ListInterfaces, CreateInterface, DeleteInterface, LinkSubnet, UnlinkSubnet, SetStorageLayout),
+        *(CreateInterface, DeleteInterface, LinkSubnet, UnlinkSubnet, SetStorageLayout),
     ]

@@ -125,9 +125,10 @@ def _is_selected(call: Call, system_id: str) -> bool:
         return False
     fields = {"id": system_id, "hostname": machine.hostname, "zone": machine.zone, "pool": machine.pool}
     fields |= {"agent_name": machine.agent_name, "domain": "maas"}
-    own = mac_addresses(call.region.tables, machine)
-    if "mac_address" in call.query and set(own).isdisjoint(call.query["mac_address"]):
-        return False
+    if asked := call.query.get("mac_address"):
+        own = mac_addresses(call.region.tables, machine)
+        if set(own).isdisjoint(asked):
+            return False
     return all(value in call.query[name] for name, value in fields.items() if name in call.query)
 
 

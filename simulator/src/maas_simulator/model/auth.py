@@ -81,6 +81,21 @@ class User:
         """The API key that every user has from the start. Its parts protect nothing real."""
         return Token(USUAL_CONSUMER, *(_derive(f"{self.username} {part}", length) for part, length in _PARTS))
 
+    @property
+    def consumer(self) -> str:
+        """The consumer key; its secret is empty."""
+        return self.own_token.consumer
+
+    @property
+    def token(self) -> str:
+        """The token's key."""
+        return self.own_token.key
+
+    @property
+    def secret(self) -> str:
+        """The token's secret. It protects nothing real."""
+        return self.own_token.secret
+
     def accepts(self, password: str) -> bool:
         """Whether this is the user's password. It protects nothing real."""
         return password == (self.password or self.username)

@@ -2,12 +2,16 @@
 
 import math
 import sqlite3
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
+import trio
+import trio.testing
 
 from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.chain import run_call
@@ -26,6 +30,24 @@ for plugin in ("maas_deploy", "maas_inventory"):
     pytest.importorskip(plugin)
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def _threads_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the virtual clock while a thread waits for the file. The server would otherwise poll MAAS for days."""
+    run_sync = anyio.to_thread.run_sync
+
+    async def run_while_stopped(work: Callable[[], Any]) -> Any:
+        clock = trio.lowlevel.current_clock()
+        assert isinstance(clock, trio.testing.MockClock)
+        clock.autojump_threshold = math.inf
+        try:
+            return await run_sync(work)
+        finally:
+            clock.autojump_threshold = 0
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", run_while_stopped)
+
 
 DESTROY_ALLOWED = {"standard": Mode(destroy="allow")}
 
@@ -155,6 +177,7 @@ async def test_an_operation_that_nobody_follows_is_busy_until_maas_has_finished_
         await call(host, "maas_deploy_machine", system_id=second, wait_seconds=0)
 
 
+@pytest.mark.usefixtures("_threads_take_no_time")
 async def test_what_a_killed_server_left_counted_is_not_busy_for_ever(tmp_path: Path) -> None:
     region = MaasRegion()
     limit = Limit(at_once=2)
@@ -255,6 +278,7 @@ async def _until_sent(region: MaasRegion) -> None:
         await anyio.sleep(0.1)
 
 
+@pytest.mark.usefixtures("_threads_take_no_time")
 @pytest.mark.parametrize("broken", [True, False])
 async def test_a_call_that_has_changed_something_succeeds_although_its_end_is_counted_nowhere(
     tmp_path: Path, *, broken: bool
@@ -275,6 +299,7 @@ async def test_a_call_that_has_changed_something_succeeds_although_its_end_is_co
     assert region.machine("node01").status_name == "Deployed"
 
 
+@pytest.mark.usefixtures("_threads_take_no_time")
 async def test_a_file_that_cannot_be_used_refuses_changes(tmp_path: Path) -> None:
     (tmp_path / "usage.db").write_text("not a database" * 100)
     region = MaasRegion()
@@ -287,6 +312,7 @@ async def test_a_file_that_cannot_be_used_refuses_changes(tmp_path: Path) -> Non
     assert posts(region) == 0
 
 
+@pytest.mark.usefixtures("_threads_take_no_time")
 async def test_a_file_that_becomes_unusable_refuses_changes(tmp_path: Path) -> None:
     store = UsageStore(tmp_path / "usage.db")
     with sqlite3.connect(tmp_path / "usage.db") as other:

@@ -13,7 +13,6 @@ OF_PLUGINS = [
     "test_batches.py",
     "test_diagnosis.py",
     "test_polling.py",
-    "test_properties.py",
     "test_recorded_timelines.py",
     "test_resuming.py",
     "test_script_polling.py",

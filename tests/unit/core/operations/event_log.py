@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import anyio
@@ -120,6 +121,8 @@ class EventLog:
     def _page(self, ids: Sequence[str], after: int | None, limit: int) -> list[dict[str, Any]]:
         wanted = frozenset(ids)
         visible = (event for event in self._visible(after or 0) if not wanted or event["node"] in wanted)
+        if after:  # in the order of their numbers
+            return [*islice(visible, limit)][::-1]
         found = sorted(visible, key=lambda event: int(event["id"]))
         return (found[-limit:] if after is None else found[:limit])[::-1]
 

@@ -1,7 +1,7 @@
 """Followers for tests, which record the observations of a watcher and their times."""
 
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -9,6 +9,7 @@ import anyio.abc
 
 from maas_mcp.errors import MaasError
 from maas_mcp.maas.statuses import AT_WORK, MachineStatus
+from maas_mcp.operations.event_news import IDLE, EventNews
 from maas_mcp.operations.judging.evidence import Needs, Observation
 from maas_mcp.operations.watching.watcher import Watcher
 from tests.unit.core.operations.event_log import EventLog
@@ -94,3 +95,31 @@ async def scene(log: EventLog | None = None) -> AsyncIterator[Scene]:
         tasks.start_soon(watcher.run)
         yield Scene(log, watcher, tasks)
         tasks.cancel_scope.cancel()
+
+
+@dataclass
+class Received:
+    """The news of one listener, and the times at which they came."""
+
+    news: list[EventNews] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    def __call__(self, news: EventNews) -> None:
+        self.news.append(news)
+        self.times.append(anyio.current_time())
+
+    @property
+    def events(self) -> list[int]:
+        return [event.id for each in self.news for event in each.events]
+
+    @property
+    def gaps(self) -> list[float]:
+        """The times of the news that may lack events."""
+        return [time for time, each in zip(self.times, self.news, strict=True) if not each.complete]
+
+
+@contextmanager
+def listening(s: Scene, idle: float = IDLE) -> Iterator[Received]:
+    received = Received()
+    with s.watcher.listen(received, idle=idle):
+        yield received

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -17,6 +17,7 @@ class Row(BaseModel):
     name: str = Field(serialization_alias="a_much_longer_name")
 
 
+@example([{}, {}], 2, 6)
 @given(rows, st.integers(1, 50), st.integers(1, 3_000))
 def test_a_page_is_as_long_as_its_limits_allow(listed: list[dict[str, str]], limit: int, size: int) -> None:
     page = fit_page(listed, limit, size=size)

@@ -28,7 +28,7 @@ def test_the_list_of_all_tools_is_small() -> None:
     sent = json.loads(result.model_dump_json(by_alias=True, exclude_none=True))
     read = [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in sent["tools"]]
 
-    assert len(sent["tools"]) == 42
+    assert len(sent["tools"]) == 41
     assert size(sent) <= SENT_LIMIT
     assert size(read) <= READ_LIMIT
 

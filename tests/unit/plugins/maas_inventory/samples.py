@@ -1,5 +1,6 @@
 """MAAS's JSON of one object of each kind, from the simulator; for kinds that it has none of, as MAAS documents them."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
 from typing import Any, Final
@@ -92,3 +93,16 @@ def many(kind: str, number: int) -> list[JSON]:
 
 def _name(number: int) -> str:
     return f"rack-{number % 40}-data-center-of-the-north-{number:05}"
+
+
+def with_many(kind: str, number: int) -> Callable[[str], JSON]:
+    """Answer with a number of objects of a kind, and the same details for each."""
+    answer, path = many(kind, number), KINDS[kind].path
+    single = {"subnets/": {"num_available": 65_000, "usage_string": "25%"}, "boot-resources/": {"id": 1, "sets": {}}}
+
+    def give(asked: str) -> JSON:
+        if asked == path:
+            return answer
+        return single[path] if asked.startswith(path) and path in single else NotImplemented
+
+    return give

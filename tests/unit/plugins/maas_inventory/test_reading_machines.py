@@ -74,6 +74,22 @@ async def test_sections_show_interfaces_disks_boot_events_and_scripts(bench: Ben
     assert len(machine.model_dump_json()) <= 10_000
 
 
+async def test_the_network_section_shows_the_names_and_ids_that_the_tools_for_interfaces_take(bench: Bench) -> None:
+    def bond(path: str, answer: JSON) -> JSON:
+        if path == "machines/7xneda/":
+            answer["interface_set"][0] |= {"params": {"bond_mode": "802.3ad"}, "effective_mtu": 9000}
+        return answer
+
+    with spoilt(bond):
+        machine = await call(GetMachine, bench, system_id="node01", sections=["network"])
+
+    (eno1,) = machine.sections["network"]["interfaces"]
+    assert (eno1["name"], eno1["type"], eno1["vid"], eno1["fabric"]) == ("eno1", "physical", 0, "fabric-0")
+    assert (eno1["bond_mode"], eno1["mtu"]) == ("802.3ad", 9000)
+    assert eno1["links"] == [{"link_id": 10, "mode": "auto", "subnet": "10.10.0.0/24"}]
+    assert "links [link_id 10, mode auto, subnet 10.10.0.0/24]" in GetMachine().summary(machine)
+
+
 async def test_an_odd_interface_hides_no_other_and_is_named(bench: Bench) -> None:
     row = await bench.row("node07")
 

@@ -24,6 +24,7 @@ from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.tool import ResultT, plugin_error
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.next_steps import FIND_OPERATION
+from maas_mcp.operations.outages import StoppedFollowingError
 from maas_mcp.operations.progress import PartialProgress, ProgressReporter
 from maas_mcp.operations.running.results import ResultReader
 from maas_mcp.operations.running.status import OperationStatus
@@ -162,7 +163,15 @@ def _failure(batch: BatchOperation[Any, Any], members: Sequence[Member]) -> Maas
     reasons = [f"{member.system_id}: {member.message}" for member in members]
     hints = dict.fromkeys(member.error.hint for member in members if member.error and member.error.hint)
     steps = dict.fromkeys(step for member in members if member.error for step in member.error.next_steps)
-    kind, what = _common_error({type(member.error) for member in members})
+    kinds = {type(member.error) for member in members}
+    if kinds == {StoppedFollowingError}:
+        return StoppedFollowingError(
+            f"MAAS does not respond. Stopped following {batch.name} on all {len(members)} machines, which may still be "
+            "running.",
+            hint=" ".join(hints) or None,
+            maas_says="\n".join(reasons),
+        )
+    kind, what = _common_error(kinds)
     return kind(
         f"{batch.name} {what} on all {len(members)} machines.",
         hint=" ".join(hints) or None,

@@ -1,6 +1,7 @@
 """The informer's public face: tools ask it for machines, and it keeps them fresh."""
 
 import ipaddress
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:  # they import msgspec, which no call needs before the first q
 
 PATIENCE: Final = 40.0
 """Seconds that a query waits for the first list of machines."""
+QUIET: Final = 2.0
+"""Seconds that a query waits before it reports progress, so that a short wait reports none."""
 MAX_READ: Final = 100
 """Machines that one request reads by id."""
 MAX_FAILURES: Final = 3
@@ -215,23 +218,18 @@ async def _ask(session: "Session", wanted: Filter) -> Sequence["Row"]:
 
 async def _wait(session: "Session", wanted: Filter, progress: ProgressReporter | None) -> None:
     """Wait until all machines that may match are loaded."""
-    if not session.may_miss(wanted):
-        return
     with session.waiting(wanted):
-        before = session.failures
+        before, quiet_until = session.failures, anyio.current_time() + QUIET
         while session.may_miss(wanted):
             failures, error = session.failures - before, session.failure
             permanent = isinstance(error, MaasMcpError) and not error.retryable
             if error is not None and (failures >= MAX_FAILURES or (failures and permanent)):
                 raise error
-            _report(session, progress)
-            await session.progressed.wait()
-        _report(session, progress)
-
-
-def _report(session: "Session", progress: ProgressReporter | None) -> None:
-    if progress is not None:
-        progress.report(session.fraction, f"Read {len(session.snapshot.rows):,} machines so far")
+            is_quiet = anyio.current_time() < quiet_until
+            if progress is not None and not is_quiet:
+                progress.report(session.fraction, f"Read {len(session.snapshot.rows)} machines so far")
+            with anyio.CancelScope(deadline=quiet_until if is_quiet else math.inf):
+                await session.progressed.wait()
 
 
 def _meanings(name: str) -> Iterator[Filter]:

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -137,9 +137,11 @@ class Snapshot:
             self._uncertain_before = -math.inf
         return math.inf
 
-    def oldest(self, rows: Iterable[Row], default: float) -> float:
+    def oldest(self, rows: Collection[Row], default: float) -> float:
         """When the oldest of these rows was requested; ``default`` without rows."""
         read = self._read
+        if len(rows) == len(read):
+            return min(read.values(), default=default)
         return min([read.get(row.system_id, -math.inf) for row in rows], default=default)
 
     @property

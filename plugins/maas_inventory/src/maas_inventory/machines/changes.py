@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from maas_inventory.arguments import Limit
 from maas_inventory.machines.fields import FieldName, shown_value
 from maas_inventory.machines.past import read_past
-from maas_inventory.objects.row import JSON
+from maas_inventory.objects.row import JSON, in_words
 from maas_inventory.paging import digest, open_cursor
 from maas_inventory.times import Moment, seconds_of, show
 from maas_mcp.api import CarriesMachineText, Tool, ToolContext, fit_page, quoted
@@ -202,11 +202,7 @@ def _sum(notes: Iterable[Note], fields: Sequence[str]) -> list[Net]:
 
 
 def _line(item: Mapping[str, Any]) -> str:
-    changed = (f"{name} from {_quoted(old)} to {_quoted(new)}" for name, (old, new) in item.get("changed", {}).items())
+    changed = (
+        f"{name} from {in_words(old)} to {in_words(new)}" for name, (old, new) in item.get("changed", {}).items()
+    )
     return f"{item['at']} {quoted(item['hostname'])} ({item['system_id']}): {', '.join([item['kind'], *changed])}"
-
-
-def _quoted(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_quoted, value))}]"
-    return quoted(value) if isinstance(value, str) else str(value)

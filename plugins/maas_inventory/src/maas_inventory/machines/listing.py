@@ -12,6 +12,7 @@ from maas_inventory.informer.filters import Filter
 from maas_inventory.machines.explaining import describe_unreadable, explain_missing, explain_no_match
 from maas_inventory.machines.fields import DEFAULT, NAMING, FieldName, SortField, count, place, show, sort
 from maas_inventory.machines.filtering import MachineFilter
+from maas_inventory.objects.row import in_words
 from maas_inventory.paging import digest, open_cursor
 from maas_mcp.api import PAGE_BYTES, CarriesMachineText, Tool, ToolContext, fit_page, quoted
 
@@ -54,6 +55,7 @@ class MachinePage(BaseModel, defer_build=True):
     oldest_row_seconds: int | None = Field(
         default=None, description="Changes without an event, such as of tags, may be older than this and missing."
     )
+    resync_seconds: int = Field(description="Within this time, all changes without an event show.")
     hint: str | None = Field(default=None, description="Possible problem with the filters.")
     unreadable: list[str] = Field(
         default=[],
@@ -103,6 +105,7 @@ class ListMachines(Tool[ListArguments, MachinePage]):
             complete=complete,
             as_of=answer.as_of,
             oldest_row_seconds=None if answer.oldest_seconds is None else round(answer.oldest_seconds),
+            resync_seconds=round(answer.resync_seconds),
             hint=hint,
             unreadable=describe_unreadable(answer.left_out, shown, fields),
         )
@@ -150,16 +153,8 @@ async def _explain(informer: "Informer", wanted: Filter, given: Mapping[str, obj
 
 
 def _line(item: Mapping[str, Any]) -> str:
-    rest = (f"{name} {_shown(value)}" for name, value in item.items() if name not in NAMING)
+    rest = (f"{name} {in_words(value)}" for name, value in item.items() if name not in NAMING)
     return f"{item['system_id']} {quoted(item['hostname'])}: {', '.join(rest)}"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return quoted(value) if isinstance(value, str) else str(value)
 
 
 def _counted(values: Mapping[str, int]) -> str:

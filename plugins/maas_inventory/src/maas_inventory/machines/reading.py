@@ -10,7 +10,7 @@ from maas_inventory.arguments import Text
 from maas_inventory.lifespan import InventorySettings
 from maas_inventory.machine_names import resolve_machine
 from maas_inventory.machines.sections import SectionName, read_section
-from maas_inventory.objects.row import has_value, shorten
+from maas_inventory.objects.row import has_value, in_words, shorten
 from maas_mcp.api import (
     CarriesMachineText,
     MaasNotFoundError,
@@ -117,7 +117,7 @@ class GetMachine(Tool[MachineName, MachineDetails]):
         sections = [line for name, section in result.sections.items() for line in _lines(name, section)]
         values = result.model_dump(exclude=IN_HEAD).items()
         known = {name: shorten(value) for name, value in values if has_value(value)}
-        return "\n".join([state, _shown(known), *unreadable, *sections])
+        return "\n".join([state, in_words(known), *unreadable, *sections])
 
 
 async def _read(ctx: Context, system_id: SystemId) -> tuple[MachineDetails, dict[str, Any]]:
@@ -130,20 +130,10 @@ def _lines(name: str, section: dict[str, Any]) -> Sequence[str]:
     lines = [f"{name}:"]
     for key, value in section.items():
         if isinstance(value, list):
-            lines += [f"  {key}: {_shown(each)}" for each in value]
+            lines += [f"  {key}: {in_words(each)}" for each in value]
         else:
-            lines.append(f"  {key}: {_shown(value)}")
+            lines.append(f"  {key}: {in_words(value)}")
     return lines
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_shown(each)}" for name, each in value.items())
-    if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return quoted(value) if isinstance(value, str) else str(value)
 
 
 class MachineResource(Resource):

@@ -17,13 +17,15 @@ EVENTS: Final = 10
 
 
 class Interface(ObjectRow):
-    """A network interface."""
+    """A network interface, with the names and ids that the tools which change interfaces take."""
 
     sources = taken_from(
         vlan=("vlan", "name"),
         vid=("vlan", "vid"),
         fabric=("vlan", "fabric"),
-        addresses=lambda entry: [_link(link) for link in _objects(entry.get("links"))],
+        bond_mode=lambda entry: _bond_mode(entry.get("params")),
+        mtu=("effective_mtu",),
+        links=lambda entry: [_link(link) for link in _objects(entry.get("links"))],
     )
 
     id: Whole
@@ -34,8 +36,10 @@ class Interface(ObjectRow):
     vlan: MachineText | None = None
     vid: Whole | None = None
     fabric: MachineText | None = None
-    addresses: list[MachineText] = Field(default_factory=list)
-    """The links, as ``static 10.0.0.5 in 10.0.0.0/24``."""
+    bond_mode: MachineText | None = None
+    mtu: Whole | None = None
+    links: list[dict[str, Whole | MachineText]] = Field(default_factory=list)
+    """The links to subnets: ``link_id``, ``mode``, ``subnet`` (CIDR) and ``ip_address``."""
     link_connected: Flag = UNSET
     link_speed: Whole = UNSET
     enabled: Flag = UNSET
@@ -182,11 +186,20 @@ def _objects(entries: JSON) -> Iterable[Mapping[str, JSON]]:
     return (entry for entry in entries if isinstance(entry, dict)) if isinstance(entries, list) else ()
 
 
-def _link(link: Mapping[str, JSON]) -> str:
+def _link(link: Mapping[str, JSON]) -> dict[str, JSON]:
     subnet = link.get("subnet")
-    cidr = subnet.get("cidr") if isinstance(subnet, dict) else None
-    address = link.get("ip_address")
-    return " ".join(filter(None, [_text(link.get("mode")), _text(address), f"in {_text(cidr)}" if cidr else ""]))
+    found = {
+        "link_id": link.get("id"),
+        "mode": link.get("mode"),
+        "subnet": subnet.get("cidr") if isinstance(subnet, dict) else None,
+        "ip_address": link.get("ip_address"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _bond_mode(params: JSON) -> JSON:
+    """The mode of a bond. MAAS sends ``params`` as text if it is empty."""
+    return params.get("bond_mode") if isinstance(params, dict) else None
 
 
 def _partition(part: Mapping[str, JSON]) -> str:

@@ -11,10 +11,10 @@ from maas_inventory.objects.completing import complete
 from maas_inventory.objects.explaining import explain_none
 from maas_inventory.objects.kind import MAX_COMPLETED, Kind
 from maas_inventory.objects.reading import Objects, read_objects
-from maas_inventory.objects.row import JSON, ObjectRow, called
+from maas_inventory.objects.row import JSON, ObjectRow, called, in_words
 from maas_inventory.objects.selecting import after, check_fields, place, select, sort
 from maas_inventory.paging import digest, name_first, open_cursor
-from maas_mcp.api import CarriesMachineText, InvalidArgumentsError, Tool, ToolContext, fit_page, quoted
+from maas_mcp.api import CarriesMachineText, InvalidArgumentsError, Tool, ToolContext, fit_page
 
 COMPLETED: Final = "x" * 30
 """Room for the fields that complete a row."""
@@ -127,15 +127,5 @@ def _describe_unreadable(kind: Kind, objects: Objects, rows: Iterable[ObjectRow]
 
 def _line(kind: Kind, item: dict[str, JSON]) -> str:
     head = item.get(kind.row.label, item.get(kind.row.identity))
-    rest = [f"{name} {_shown(value)}" for name, value in item.items() if name != kind.row.label]
-    return f"{_shown(head)}: {', '.join(rest)}"
-
-
-def _shown(value: JSON) -> str:
-    if isinstance(value, str):
-        return quoted(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{quoted(str(name))}: {_shown(each)}' for name, each in value.items())}}}"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    rest = [f"{name} {in_words(value)}" for name, value in item.items() if name != kind.row.label]
+    return f"{in_words(head)}: {', '.join(rest)}"

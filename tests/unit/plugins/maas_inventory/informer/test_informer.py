@@ -134,6 +134,20 @@ async def test_when_patience_ends_the_answer_says_that_it_is_not_complete() -> N
         assert len((await bench.all()).rows) == 12
 
 
+async def test_a_short_first_list_reports_no_progress_and_a_request_that_lasts_does() -> None:
+    for seconds, count in ((0.01, 0), (60.0, 1)):
+        reported: list[Progress] = []
+
+        async def send(progress: Progress, into: list[Progress] = reported) -> None:
+            into.append(progress)
+
+        async with opened(costs=Costs(request=0.01, machines=seconds, machine=0.0)) as bench:
+            progress = ProgressReporter(send)
+            async with progress.reporting():
+                await bench.informer.query(ALL, progress=progress, patience=9.0)
+        assert len(reported) == count
+
+
 async def test_progress_shows_how_many_machines_were_read() -> None:
     reported: list[Progress] = []
 

@@ -1,10 +1,8 @@
 """The rolling resync: its share of MAAS's time, its order, and the search for machines that came without an event."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from maas_inventory.informer.resync import LEAST, MOST, SHORTEST_ROUND, Resync, fits, parts_without_known
+from maas_inventory.informer.resync import LEAST, MOST, SHORTEST_ROUND, Resync, parts_without_known
 from maas_inventory.informer.rows import Row
 from maas_inventory.informer.snapshot import Snapshot
 
@@ -21,25 +19,6 @@ def snapshot_of(count: int, read: float = 0.0) -> Snapshot:
     for row in machines(count):
         snapshot.put(row, read, read)
     return snapshot
-
-
-@pytest.mark.parametrize(("count", "minutes"), [(1_000, 13), (10_000, 133)])
-def test_a_round_uses_its_share_of_one_worker(count: int, minutes: float) -> None:
-    snapshot, resync, now, busy = snapshot_of(count), Resync(0.05), 0.0, 0.0
-    for _ in range(50):
-        resync.note_read(50, 2.0)
-    while snapshot.oldest(snapshot.rows.values(), 0.0) <= 0.0:
-        now = max(now, resync.due(snapshot, ()))
-        chosen = resync.choose(snapshot, (), (), now)
-        asked, seconds = now, 0.04 * len(chosen)
-        now, busy = now + seconds, busy + seconds
-        for name in chosen:
-            snapshot.put(snapshot.rows[name], asked, now)
-        resync.spend(len(chosen), seconds, now)
-
-    assert busy / now <= 0.051
-    assert now == pytest.approx(minutes * 60 + SHORTEST_ROUND, rel=0.2)
-    assert now - SHORTEST_ROUND <= resync.round_seconds(count) <= minutes * 60 * 1.2
 
 
 def test_a_small_region_is_read_again_in_one_request_every_few_minutes() -> None:
@@ -72,22 +51,6 @@ def test_a_slow_region_gets_smaller_requests(seconds: float, size: int) -> None:
         resync.note_read(100, 100 * seconds)
 
     assert resync.request_size == pytest.approx(size, abs=1)
-
-
-@given(counts=st.lists(st.integers(0, 900), min_size=1, max_size=5), status=st.integers(0, 30))
-def test_every_known_machine_is_excluded_once(counts: list[int], status: int) -> None:
-    zones = [f"az{number}" for number in range(len(counts))]
-    rows = [
-        Row(system_id=f"{zone}m{number}", status=status, status_name="", hostname="", zone=zone, pool="default")
-        for zone, count in zip(zones, counts, strict=True)
-        for number in range(count)
-    ]
-    parts = list(parts_without_known(rows, {"zone": zones, "pool": ["default"]}))
-    excluded = [name for _, known in parts for name in known]
-
-    assert len(excluded) == len(set(excluded))
-    assert all(map(fits, (known for _, known in parts)))
-    assert len(excluded) >= sum(count for count in counts if count <= 350)
 
 
 def test_a_small_region_is_searched_in_one_request() -> None:
