@@ -218,8 +218,6 @@ async def _ask(session: "Session", wanted: Filter) -> Sequence["Row"]:
 
 async def _wait(session: "Session", wanted: Filter, progress: ProgressReporter | None) -> None:
     """Wait until all machines that may match are loaded."""
-    if not session.may_miss(wanted):
-        return
     with session.waiting(wanted):
         before, quiet_until = session.failures, anyio.current_time() + QUIET
         while session.may_miss(wanted):
