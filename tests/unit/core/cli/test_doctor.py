@@ -148,7 +148,7 @@ def policy_report(capsys: pytest.CaptureFixture[str], user: User | None = None, 
 def test_the_policy_is_explained_in_a_line_for_each_part(capsys: pytest.CaptureFixture[str]) -> None:
     shown = policy_report(capsys, mode="read-only")
 
-    assert "✓ Policy: mode read-only: operate refuse, destroy refuse; 8 of 37 tools served" in shown
+    assert "✓ Policy: mode read-only: operate refuse, destroy refuse; 12 of 41 tools served" in shown
     assert "✓ Protection: machines with the tag protected" in shown
 
 

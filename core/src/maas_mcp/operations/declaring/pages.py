@@ -29,7 +29,7 @@ def fit_page(rows: Iterable[RowT], limit: int, *, size: int = PAGE_BYTES) -> lis
         size: Maximum bytes. Rows with many ids or addresses count for more, because they take more tokens.
     """
     page: list[RowT] = []
-    used_bytes = used_tokens = 0
+    used_bytes, used_tokens = len("]"), 0  # each row counts with a comma, or with the opening bracket
     for row in rows:
         content = to_json(row, by_alias=True)
         used_bytes += len(content) + len(",")
