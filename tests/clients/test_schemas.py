@@ -77,4 +77,6 @@ def test_no_mode_of_openai_or_anthropic_refuses_a_tool(shown: mcp_types.Tool) ->
         "maximum",
         "minItems",
         "maxItems",
+        "minLength",
+        "maxLength",
     }

@@ -186,6 +186,7 @@ class ImportImages(RegionOperation[NoArguments, Images, ImportProgress]):
     """
 
     name = "maas_import_images"
+    list_position = 56
     toolset = "images"
     admin_only = True
     title = "Import images"

@@ -160,6 +160,15 @@ async def test_another_users_machine_is_taken_only_after_confirmation(region: Ma
             await check_take_over(maas, machine, confirmed=False, effect="It becomes yours")
 
 
+INTERFACES = "nodes/7xneda/interfaces/"
+PATHS = {
+    **dict.fromkeys(("create_bond", "create_bridge", "create_vlan"), INTERFACES),
+    **dict.fromkeys(("link_subnet", "unlink_subnet"), f"{INTERFACES}10/"),
+    "update_nodes": "tags/gpu/",
+}
+"""The paths of operations that are not on the machine itself."""
+
+
 async def test_the_simulator_refuses_admin_operations_to_a_plain_user(region: MaasRegion, bob: MaasClient) -> None:
     """Check that the table of permissions matches the simulator."""
     machine = region.machine("node01")

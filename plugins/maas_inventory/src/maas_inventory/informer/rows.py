@@ -138,6 +138,8 @@ class _OddMachine(Machine):
 
 _ENTRIES: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ENTRY: Final = msgspec.json.Decoder(_Answer)
+_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""Errors of msgspec. Before its release 0.23, its own errors are no ``ValueError``."""
 _OF_MACHINE: Final = tuple(name for name in Row.__struct_fields__ if name in Machine.model_fields)
 
 
@@ -155,13 +157,13 @@ class RowReader:
         """
         try:
             entries = _ENTRIES.decode(body)
-        except (ValueError, RecursionError):
+        except _UNREADABLE:
             return self.read_list(_parse(body))
         found = Rows([], [])
         for number, entry in enumerate(entries, start=1):
             try:
                 found.rows.append(self._row(_ENTRY.decode(entry)))
-            except (ValueError, RecursionError):
+            except _UNREADABLE:
                 self._add(found, _parse(bytes(entry)), number)
         return found
 
@@ -177,7 +179,7 @@ class RowReader:
         for number, machine in enumerate(machines, start=1):
             try:
                 found.rows.append(self._row(msgspec.convert(machine, _Answer)))
-            except (ValueError, RecursionError):
+            except _UNREADABLE:
                 self._add(found, machine, number)
         return found
 
