@@ -365,9 +365,10 @@ def test_a_slow_import_is_logged_while_it_runs(
 
 
 def test_a_fast_import_is_not_logged(install: Install, group: str, caplog: pytest.LogCaptureFixture) -> None:
-    install("rescue", tools("maas_ping"))
+    module = install("rescue", tools("maas_ping"))
     load_registry(group=group)
-    assert caplog.messages == []
+    # A timer of the test before may still run.
+    assert [message for message in caplog.messages if module in message] == []
 
 
 def test_the_traceback_is_in_the_log_at_debug_level(failure: Failure, caplog: pytest.LogCaptureFixture) -> None:
