@@ -84,6 +84,7 @@ ROWS: Final = (
     Row(Step("maas_whoami")),
     Row(Step("maas_tag_machines", arguments={"tag": "gpu", "add": ["7xneda"]})),
     Row(Step("maas_tag_machines", arguments={"tag": "rack-4", "add": ["7xneda"], "create": True}), variant="`create`"),
+    Row(Step("maas_import_images")),
     Row(Step("maas_enter_rescue_mode", "node07")),
     Row(Step("maas_exit_rescue_mode", "node07"), [Step("maas_enter_rescue_mode", "node07")]),
     Row(Step("maas_mark_broken", "node06", {"comment": "A fan fails."})),
@@ -102,7 +103,6 @@ ROWS: Final = (
     Row(Step("maas_unlink_subnet", "node01", {"interface": "eno1", "link_id": 10})),
     Row(Step("maas_lock_machine", "node07")),
     Row(Step("maas_unlock_machine", "node08")),
-    Row(Step("maas_import_images")),
 )
 """Each tool at least once, in the order in which clients see them."""
 
