@@ -84,6 +84,23 @@ async def test_pages_end_and_continue(bench: Bench) -> None:
     assert seen == [f"node{number:02}" for number in range(1, 7)]
 
 
+async def test_what_changes_between_two_pages_is_in_the_next_answer(bench: Bench) -> None:
+    async def describe(name: str) -> None:
+        await bench.maas.put(f"machines/{(await bench.row(name)).system_id}/", description="tidy")
+        await anyio.sleep(1)
+
+    start = await call(WhatChanged, bench)
+    await describe("node01")
+    await describe("node02")
+    first = await call(WhatChanged, bench, cursor=start.cursor, limit=1)
+    await describe("node03")
+    second = await call(WhatChanged, bench, cursor=first.cursor, limit=1)
+    third = await call(WhatChanged, bench, cursor=second.cursor)
+
+    shown = [[change["hostname"] for change in page.changes] for page in (first, second, third)]
+    assert shown == [["node01"], ["node02"], ["node03"]]
+
+
 async def test_only_the_requested_fields_count(bench: Bench) -> None:
     start = await call(WhatChanged, bench, fields=["zone"])
     row = await bench.row("node01")

@@ -181,7 +181,9 @@ class Informer:
         session = self._session
         if session is None:
             # Numbers of changes increase from one session to the next, also in another process.
-            session = self._session = Session(self._maas, self._events, self._share, int(self._now() * 1000))
+            last = int(self._now() * 1000)
+            session = Session(self._maas, self._events, self._share, last, lambda at: self.date(at).timestamp())
+            self._session = session
             self._tasks.start_soon(self._run, session)
         with session.used():
             yield session

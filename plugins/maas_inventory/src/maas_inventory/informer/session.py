@@ -60,12 +60,15 @@ class Session:
         events: The events of all machines.
         share: The share of one worker's time for the resync.
         last_change: The number of the last change before this session.
+        unix_time: Converts a time of the event loop's clock to Unix time.
     """
 
-    def __init__(self, maas: MaasClient, events: Events, share: float, last_change: int) -> None:
+    def __init__(
+        self, maas: MaasClient, events: Events, share: float, last_change: int, unix_time: Callable[[float], float]
+    ) -> None:
         self._maas = maas
         self._events = events
-        self.snapshot = Snapshot(last_change)
+        self.snapshot = Snapshot(last_change, unix_time)
         self.resync = Resync(share)
         self.reads = MachineReads(maas.once(), self.snapshot, self.resync)
         self.plan: LoadingPlan | None = None

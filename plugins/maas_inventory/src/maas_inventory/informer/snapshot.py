@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -39,6 +39,8 @@ class Change:
     """Counts all changes of the snapshot, from 1."""
     at: float
     """When it was noticed, by the event loop's clock."""
+    unix_time: float
+    """The same as Unix time. It does not change when the two clocks diverge later."""
     system_id: str
     hostname: str
     kind: ChangeKind
@@ -53,9 +55,11 @@ class Snapshot:
 
     Args:
         last: The number of the last change before those of this snapshot.
+        unix_time: Converts a time of the event loop's clock to Unix time, for the journal.
     """
 
-    def __init__(self, last: int = 0) -> None:
+    def __init__(self, last: int = 0, unix_time: Callable[[float], float] = lambda at: at) -> None:
+        self._unix_time = unix_time
         self.rows: dict[str, Row] = {}
         self.complete_since = math.inf
         """When all machines had been read once. Machines that come later are in the journal."""
@@ -184,4 +188,4 @@ class Snapshot:
 
     def _note(self, now: float, row: Row, kind: ChangeKind, fields: tuple[FieldChange, ...] = ()) -> None:
         self._last += 1
-        self._journal.append(Change(self._last, now, row.system_id, row.hostname, kind, fields))
+        self._journal.append(Change(self._last, now, self._unix_time(now), row.system_id, row.hostname, kind, fields))

@@ -1,6 +1,6 @@
 """The tool that shows what changed: statuses, owners and other fields, machines that came and machines that went."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -16,7 +16,8 @@ from maas_inventory.times import Moment, seconds_of, show
 from maas_mcp.api import CarriesMachineText, Tool, ToolContext, fit_page, quoted
 
 if TYPE_CHECKING:
-    from maas_inventory.informer.informer import Changes, Informer
+    from maas_inventory.informer.informer import Informer
+    from maas_inventory.informer.snapshot import Change as JournalChange
 
 DEFAULT_PERIOD: Final = timedelta(hours=1)
 """The period before now, for a call without `since` and without a cursor."""
@@ -108,24 +109,20 @@ class WhatChanged(Tool[Period, ChangePage]):
     async def run(self, ctx: ToolContext[Any, "Informer"], args: Period) -> ChangePage:
         """Send no request for the time in which the informer runs, and at most five for events before it."""
         query = digest({"changes": args.fields})
-        last = open_cursor(ctx, args.cursor, query)
+        last = open_cursor(ctx, args.cursor, query) or {}
         now = ctx.state.unix_time()
-        since = seconds_of(args.since or DEFAULT_PERIOD, now)
-        if last is not None:
-            since = last["since"]
-        until = now if last is None or last["place"] is None else last["until"]
-        notes, hint, number = await _read(ctx, since, until, None if last is None else last["after"])
+        since = last.get("since", seconds_of(args.since or DEFAULT_PERIOD, now))
+        until, after = last.get("until", now), last.get("after")
+        # All pages of an answer end where the first one ended. What changes meanwhile is in the next answer.
+        notes, hint, number = await _read(ctx, since, until, after, last.get("number"))
         found = sorted(_sum(notes, args.fields or DEFAULT_FIELDS), key=lambda each: each.place)
-        start = None if last is None or last["place"] is None else tuple(last["place"])
-        rest = [each for each in found if start is None or each.place > start]
+        rest = [each for each in found if each.place > tuple(last.get("place", (0.0, "")))]
         items = fit_page((each.shown() for each in rest), args.limit)
         more = len(items) < len(rest)
-        position = (
-            {"since": since, "until": until, "after": None if last is None else last["after"]}
-            | {"place": rest[len(items) - 1].place}
-            if more
-            else {"since": until, "until": until, "after": number, "place": None}
-        )
+        position: dict[str, JSON] = {"since": until, "after": number}
+        if more:
+            place = rest[len(items) - 1].place
+            position = {"since": since, "after": after, "until": until, "number": number, "place": place}
         nothing = None if found else f"Nothing changed since {show(since)}."
         return ChangePage(
             changes=items,
@@ -142,18 +139,23 @@ class WhatChanged(Tool[Period, ChangePage]):
 
 
 async def _read(
-    ctx: ToolContext[Any, "Informer"], since: float, until: float, after: int | None
+    ctx: ToolContext[Any, "Informer"], since: float, until: float, after: int | None, last: int | None
 ) -> tuple[Sequence[Note], str | None, int]:
-    """The changes of a period, a hint about those that are unknown, and the number of the last change."""
+    """The changes of a period, up to the number ``last`` in the journal.
+
+    Returns:
+        The changes, a hint about those that are unknown, and the number of the last one.
+    """
     informer = ctx.state
     journal = (
         await informer.changes(after=after)
         if after is not None
         else await informer.changes(since=datetime.fromtimestamp(since, UTC))
     )
-    notes = [each for each in _noted(informer, journal) if each.at <= until]
+    last = journal.last if last is None else last
+    notes = [_noted(change) for change in journal.changes if change.number <= last]
     if journal.complete:
-        return notes, None, journal.last
+        return notes, None, last
     past = await read_past(ctx, since, until)
     statuses = [
         Note(each.at, each.system_id, each.hostname, "changed", {STATUS: (each.old, each.new)}) for each in past.changes
@@ -167,18 +169,16 @@ async def _read(
     hint = f"Before {begin} only statuses are known, from MAAS's events; owners and other changes are not."
     if past.since > since:
         hint += f" The events reach back to {show(past.since)}."
-    return sorted([*statuses, *others], key=lambda each: each.at), hint, journal.last
+    return sorted([*statuses, *others], key=lambda each: each.at), hint, last
 
 
 def _without_status(fields: Mapping[str, tuple[Any, Any]]) -> Mapping[str, tuple[Any, Any]]:
     return {name: values for name, values in fields.items() if name != STATUS}
 
 
-def _noted(informer: "Informer", journal: "Changes") -> Iterator[Note]:
-    for change in journal.changes:
-        fields = {each.name: (each.old, each.new) for each in change.fields}
-        at = informer.date(change.at).timestamp()
-        yield Note(at, change.system_id, change.hostname, change.kind, fields)
+def _noted(change: "JournalChange") -> Note:
+    fields = {each.name: (each.old, each.new) for each in change.fields}
+    return Note(change.unix_time, change.system_id, change.hostname, change.kind, fields)
 
 
 def _sum(notes: Iterable[Note], fields: Sequence[str]) -> list[Net]:
