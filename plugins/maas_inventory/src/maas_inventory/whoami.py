@@ -5,8 +5,7 @@ from typing import Final
 from pydantic import BaseModel, Field
 
 from maas_inventory.arguments import Text
-from maas_inventory.objects.catalogue import KINDS
-from maas_inventory.objects.reading import read_objects
+from maas_inventory.completions import read_names
 from maas_mcp.api import MachineText, Tool, ToolContext, quoted
 
 MAX_POOLS: Final = 50
@@ -55,7 +54,7 @@ class WhoAmI(Tool[Question, Identity]):
     async def run(self, ctx: ToolContext, args: Question) -> Identity:
         """Send one request each for the user, the version and the resource pools."""
         user, version = await ctx.maas.whoami(), await ctx.maas.version()
-        pools = sorted(row.display_name for row in (await read_objects(ctx, KINDS["pool"])).rows)
+        pools = await read_names(ctx, "pool")
         more = [f"… and {len(pools) - MAX_POOLS:,} more"] if len(pools) > MAX_POOLS else []
         access = ctx.access
         return Identity(

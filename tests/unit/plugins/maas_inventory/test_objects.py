@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from maas_inventory.objects.catalogue import KINDS
+from maas_inventory.objects.kind_names import NAMES
 from maas_inventory.objects.listing import ListObjects, ObjectPage
 from maas_mcp.api import InvalidArgumentsError, MaasError, MaasNotFoundError, MaasPermissionError, MaasProtocolError
 from maas_mcp.errors import MaasUnavailableError
@@ -36,6 +37,10 @@ def names(page: ObjectPage, field: str = "name") -> list[JSON]:
 
 def paths(region: MaasRegion, before: int) -> list[str]:
     return [str(request.template) for request in region.requests[before:]]
+
+
+def test_the_published_kinds_are_those_of_the_catalogue() -> None:
+    assert list(KINDS) == list(NAMES)
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.path])

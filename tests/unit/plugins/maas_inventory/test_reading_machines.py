@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from maas_inventory.machines.reading import GetMachine
-from maas_inventory.machines.sections import SECTIONS
+from maas_inventory.machines.reading import SECTIONS, GetMachine
 from maas_mcp.api import MaasNotFoundError, MaasProtocolError
 from maas_mcp.maas.reading import JSON
 from tests.inventory import Bench, opened

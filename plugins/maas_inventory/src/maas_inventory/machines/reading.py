@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, Field
 
 from maas_inventory.arguments import Text
 from maas_inventory.lifespan import InventorySettings
 from maas_inventory.machine_names import resolve_machine
-from maas_inventory.machines.sections import SectionName, read_section
 from maas_inventory.objects.row import has_value, in_words, shorten
 from maas_mcp.api import (
     CarriesMachineText,
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from maas_inventory.informer.informer import Informer
 
 Context: TypeAlias = "ToolContext[InventorySettings, Informer]"
+SectionName = Literal["network", "storage", "hardware", "boot", "events", "scripts", "operation"]
+SECTIONS: Final = get_args(SectionName)
 IN_HEAD: Final = {"system_id", "hostname", "status_name", "status_message", "owner", "sections", "unreadable"}
 """The fields that a summary does not list, because other lines show them."""
 _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{6}")
@@ -103,6 +104,9 @@ class GetMachine(Tool[MachineName, MachineDetails]):
             details, answer = await _read(ctx, system_id)
         except MaasNotFoundError:  # it may be a hostname that looks like a system id
             details, answer = await _read(ctx, (await resolve_machine(ctx, system_id)).system_id)
+        if args.sections:
+            from maas_inventory.machines.sections import read_section  # noqa: PLC0415 - its models are needed only here
+
         for name in dict.fromkeys(args.sections):
             details.sections[name] = await read_section(ctx, name, answer)
         return details

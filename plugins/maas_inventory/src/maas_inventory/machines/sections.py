@@ -1,7 +1,7 @@
 """The sections of a machine's details, read leniently from MAAS's 19 kB."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
@@ -9,8 +9,9 @@ from maas_inventory.objects.row import JSON, UNSET, Flag, ObjectRow, Whole, each
 from maas_inventory.times import show
 from maas_mcp.api import MachineText, ScriptSetName, SystemId, ToolContext, fit_page
 
-SectionName = Literal["network", "storage", "hardware", "boot", "events", "scripts", "operation"]
-SECTIONS: Final = get_args(SectionName)
+if TYPE_CHECKING:
+    from maas_inventory.machines.reading import SectionName
+
 SECTION_BYTES: Final = 3_500
 """Bytes of one list in a section."""
 EVENTS: Final = 10
@@ -127,7 +128,7 @@ class Gateways(_OfMachine):
     ipv6_gateway: MachineText | None = None
 
 
-async def read_section(ctx: ToolContext, name: SectionName, machine: Mapping[str, JSON]) -> dict[str, JSON]:
+async def read_section(ctx: ToolContext, name: "SectionName", machine: Mapping[str, JSON]) -> dict[str, JSON]:
     """Return a section of a machine.
 
     Args:

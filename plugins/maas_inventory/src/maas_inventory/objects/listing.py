@@ -6,10 +6,10 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from maas_inventory.arguments import Limit, Text
-from maas_inventory.objects.catalogue import KINDS, KindName
 from maas_inventory.objects.completing import complete
 from maas_inventory.objects.explaining import explain_none
 from maas_inventory.objects.kind import MAX_COMPLETED, Kind
+from maas_inventory.objects.kind_names import KindName
 from maas_inventory.objects.reading import Objects, read_objects
 from maas_inventory.objects.row import JSON, ObjectRow, called, in_words
 from maas_inventory.objects.selecting import after, check_fields, place, select, sort
@@ -66,7 +66,7 @@ class ListObjects(Tool[ObjectFilter, ObjectPage]):
 
     async def run(self, ctx: ToolContext, args: ObjectFilter) -> ObjectPage:
         """Send one request for the list, and for subnets and images one for each row of the page."""
-        kind, filters = KINDS[args.kind], args.filters or {}
+        kind, filters = _kind(args.kind), args.filters or {}
         if kind.needs and kind.needs not in filters:
             raise InvalidArgumentsError(
                 f"`filters`: {kind.nouns} are listed for one {kind.needs}, but none is given.",
@@ -98,11 +98,17 @@ class ListObjects(Tool[ObjectFilter, ObjectPage]):
 
     def summary(self, result: ObjectPage) -> str:
         """One line for each object and for each problem."""
-        kind = KINDS[result.kind]
+        kind = _kind(result.kind)
         lines = [_line(kind, item) for item in result.items]
         problems = [*result.unreadable, *([result.hint] if result.hint else [])]
         more = [f"The next page has the cursor {result.next_cursor}"] if result.next_cursor else []
         return "\n".join([f"{len(lines)} of {result.total} {kind.nouns}", *lines, *problems, *more])
+
+
+def _kind(name: str) -> Kind:
+    from maas_inventory.objects.catalogue import KINDS  # noqa: PLC0415 - its models take a hundredth of the start-up
+
+    return KINDS[name]
 
 
 def _fitting(kind: Kind, rows: Sequence[ObjectRow], limit: int, *, details: bool) -> Sequence[ObjectRow]:

@@ -15,7 +15,6 @@ from maas_inventory.search.machines import MachineSearch
 from maas_inventory.search.query import Match, Query
 from maas_mcp.api import MaasError, ToolContext
 
-MACHINE: Final = "machine"
 NAMED: Final = (
     *("subnet", "vlan", "fabric", "space", "zone", "pool", "tag", "image", "vm_host", "domain", "dns_record"),
     *("device", "rack_controller", "user", "script"),

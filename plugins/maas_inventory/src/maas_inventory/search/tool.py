@@ -1,12 +1,14 @@
 """The tool that searches machines and all other objects at once."""
 
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
-from maas_inventory.search.query import Query
-from maas_inventory.search.searching import MACHINE, Finding, Search
+from maas_inventory.search.query import MACHINE, Query
 from maas_mcp.api import CarriesMachineText, MachineText, Tool, ToolContext, fit_page, quoted
+
+if TYPE_CHECKING:
+    from maas_inventory.search.searching import Finding
 
 LIST_OBJECTS: Final = "maas_list_objects"
 GET_MACHINE: Final = "maas_get_machine"
@@ -63,6 +65,8 @@ class Find(Tool[SearchText, Found]):
 
     async def run(self, ctx: ToolContext, args: SearchText) -> Found:
         """Send one request for each list that can have the text; for machines usually none, because they are known."""
+        from maas_inventory.search.searching import Search  # noqa: PLC0415 - imports the models of all kinds
+
         query = Query(args.text.strip())
         search = Search(ctx, query)
         await search.run()
@@ -89,7 +93,7 @@ def _has_more(hits: Hits) -> bool:
     return hits.total > len(hits.hits)
 
 
-def _hits(kind: str, findings: list[Finding]) -> Hits:
+def _hits(kind: str, findings: "list[Finding]") -> Hits:
     unique = {finding.key: finding for finding in sorted(findings, key=lambda each: each.match.score)}
     ranked = sorted(unique.values(), key=lambda each: (-each.match.score, each.name))
     tool, arguments = _next(kind, ranked[0])
@@ -97,7 +101,7 @@ def _hits(kind: str, findings: list[Finding]) -> Hits:
     return Hits(kind=kind, hits=hits, total=len(ranked), tool=tool, arguments=arguments)
 
 
-def _next(kind: str, best: Finding) -> tuple[str, dict[str, Any]]:
+def _next(kind: str, best: "Finding") -> tuple[str, dict[str, Any]]:
     if kind == MACHINE:
         return GET_MACHINE, {"system_id": best.key}
     return LIST_OBJECTS, {"kind": kind, "name": str(best.key), "details": True}
