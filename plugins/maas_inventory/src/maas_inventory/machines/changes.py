@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 
 from maas_inventory.arguments import Limit
 from maas_inventory.machines.fields import FieldName, shown_value
-from maas_inventory.machines.past import read_past
 from maas_inventory.objects.row import JSON, in_words
 from maas_inventory.paging import digest, open_cursor
 from maas_inventory.times import Moment, seconds_of, show
@@ -156,6 +155,8 @@ async def _read(
     notes = [_noted(change) for change in journal.changes if change.number <= last]
     if journal.complete:
         return notes, None, last
+    from maas_inventory.machines.past import read_past  # noqa: PLC0415 - only the time before the informer needs it
+
     past = await read_past(ctx, since, until)
     statuses = [
         Note(each.at, each.system_id, each.hostname, "changed", {STATUS: (each.old, each.new)}) for each in past.changes

@@ -9,6 +9,7 @@ import anyio
 
 from maas_inventory.objects.catalogue import KINDS
 from maas_inventory.objects.kind import Kind
+from maas_inventory.objects.kind_names import MACHINE
 from maas_inventory.objects.reading import explained, objects_of
 from maas_inventory.objects.row import JSON, ObjectRow, shorten
 from maas_inventory.search.machines import MachineSearch

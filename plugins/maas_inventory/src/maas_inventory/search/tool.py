@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
-from maas_inventory.search.query import MACHINE, Query
+from maas_inventory.objects.kind_names import MACHINE
 from maas_mcp.api import CarriesMachineText, MachineText, Tool, ToolContext, fit_page, quoted
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Find(Tool[SearchText, Found]):
 
     async def run(self, ctx: ToolContext, args: SearchText) -> Found:
         """Send one request for each list that can have the text; for machines usually none, because they are known."""
+        from maas_inventory.search.query import Query  # noqa: PLC0415 - as the search, only a call needs it
         from maas_inventory.search.searching import Search  # noqa: PLC0415 - imports the models of all kinds
 
         query = Query(args.text.strip())
