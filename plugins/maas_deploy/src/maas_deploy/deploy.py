@@ -64,7 +64,7 @@ class DeployedMachine(BaseModel, defer_build=True):
 
 
 class Deploy(Operation[DeployMachine, DeployedMachine]):
-    """Deploy (install, provision) Ubuntu or another operating system on a machine or server, until it is Deployed.
+    """Deploy (install, provision) Ubuntu or another operating system on a server, and wait until it is Deployed.
 
     Takes 5 to 30 minutes. Overwrites the disks, unless `ephemeral_deploy` is true. The machine must be Ready (it is
     then allocated to you first) or Allocated.

@@ -139,7 +139,7 @@ class Search:
 class GetEvents(Tool[EventFilter, EventPage]):
     """Get (list, show, search) the event log: what happened to a machine (node), when, and who did it.
 
-    Latest first, with errors and warnings.
+    The latest come first. `level` selects errors and warnings.
     """
 
     name = "maas_get_events"

@@ -42,7 +42,7 @@ class Identity(BaseModel, defer_build=True):
 class WhoAmI(Tool[Question, Identity]):
     """Show who you are in MAAS (whoami) and what you may do: administrator or not, region version, policy of the site.
 
-    The policy judges each call as well.
+    Each call is still checked against the policy.
     """
 
     name = "maas_whoami"

@@ -97,7 +97,8 @@ class LoadingPlan:
     """
 
     def __init__(self, space: Space) -> None:
-        self._space = space
+        self.space = space
+        """The zones and pools by which it divides the machines."""
         cells = max(1, len(space.get("zone", ()))) * max(1, len(space.get("pool", ())))
         self._least = ceil(cells / (MAX_REQUESTS // 2 - 1))
         """The same at least, unless MAAS was too slow."""
@@ -139,7 +140,7 @@ class LoadingPlan:
 
     def divide(self, part: Part) -> bool:
         """Divide a part that took too long. Returns false if no dimension divides it."""
-        halves = part.halves(self._space)
+        halves = part.halves(self.space)
         if halves is None:
             return False
         position = self._remaining.index(part)
@@ -155,13 +156,13 @@ class LoadingPlan:
         self._most[part.values.get("status")] = max(1, most)
 
     def _size(self, part: Part) -> int:
-        return max(1, len(part.choices("zone", self._space))) * max(1, len(part.choices("pool", self._space)))
+        return max(1, len(part.choices("zone", self.space))) * max(1, len(part.choices("pool", self.space)))
 
     def _narrow(self, part: Part, wanted: Filter) -> list[Part]:
         """Divide a part into one with the wanted zones and pools, and the others."""
         others: list[Part] = []
         for dimension, given in (("zone", wanted.zones), ("pool", wanted.pools)):
-            choices = part.choices(dimension, self._space)
+            choices = part.choices(dimension, self.space)
             chosen = [each for each in choices if each in given]
             if chosen and len(chosen) < len(choices):
                 others.append(part.restricted(dimension, [each for each in choices if each not in given]))
@@ -170,7 +171,7 @@ class LoadingPlan:
 
     def _cut(self, part: Part, most: int) -> list[Part]:
         """Cut a part with at most ``most`` zones, times pools, off a larger one."""
-        zones, pools = part.choices("zone", self._space), part.choices("pool", self._space)
+        zones, pools = part.choices("zone", self.space), part.choices("pool", self.space)
         if self._size(part) <= most:
             return [part]
         if most >= len(zones):

@@ -266,9 +266,12 @@ class Session:
         part = self.plan.next(tuple(self._waiting.values()))
         try:
             read = await self._read_part(self.plan, part)
-        except MaasBadRequestError:  # a zone or pool is gone
-            self.plan = None
-            raise
+        except MaasBadRequestError:
+            space = await self._read_space()
+            if space == self.plan.space:
+                raise
+            self.plan = LoadingPlan(space)  # a zone or pool was renamed or deleted meanwhile
+            return
         if read is not None:
             self.plan.note_read(part, read.seconds)
         if self.plan.is_finished:

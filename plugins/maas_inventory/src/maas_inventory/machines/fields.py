@@ -65,12 +65,8 @@ SortField = Annotated[str, AfterValidator(_check_sort), WithJsonSchema({"type": 
 
 def show(row: "Row", fields: Iterable[str]) -> dict[str, JSON]:
     """A machine with those of the fields that have a value; ``locked`` only if it is."""
-    values = ((name, getattr(row, name)) for name in dict.fromkeys((*NAMING, *fields)))
-    return {
-        name: shown_value(value)
-        for name, value in values
-        if has_value(value) and value != () and not (name == "locked" and value is False)
-    }
+    values = ((name, shown_value(getattr(row, name))) for name in dict.fromkeys((*NAMING, *fields)))
+    return {name: value for name, value in values if has_value(value) and (name, value) != ("locked", False)}
 
 
 def shown_value(value: Any) -> JSON:

@@ -66,7 +66,8 @@ class MachinePage(BaseModel, defer_build=True):
 class ListMachines(Tool[ListArguments, MachinePage]):
     """List (find, search, count) machines: which nodes, servers, boxes are free (idle, Ready), broken or failed.
 
-    In a zone, pool or rack, owned by a user, by tag, CPUs, memory. `count_by`: how many does each user own?
+    Filters by owner, zone, pool, tag (such as one for each rack), CPUs, memory and more. `count_by` counts the
+    matches, such as how many machines each user owns.
     """
 
     name = "maas_list_machines"

@@ -51,7 +51,7 @@ class Found(BaseModel, defer_build=True):
 
 
 class Find(Tool[SearchText, Found]):
-    """Find (search, look up, identify) everything named so, or with a MAC, CIDR or IP address like 10.0.3.7.
+    """Find (search, look up, identify) everything with a name, MAC address, CIDR or IP address like 10.0.3.7.
 
     Searches machines, subnets, VLANs, fabrics, spaces, images, tags, zones, pools, DNS, VM hosts, devices, users: who
     owns or uses an address?

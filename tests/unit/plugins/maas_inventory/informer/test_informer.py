@@ -200,6 +200,16 @@ async def test_machines_are_read_one_request_at_a_time() -> None:
         assert all(later - earlier >= 3.0 for earlier, later in pairwise(times))
 
 
+async def test_a_zone_that_is_renamed_during_the_first_list_is_no_error() -> None:
+    async with opened(costs=Costs(request=0.0, machines=3.0, machine=0.0)) as bench:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bench.all)
+            await anyio.sleep(4)  # the zones were read, and the first machines
+            await bench.maas.put("zones/az1/", name="row-1")
+
+        assert {row.zone for row in (await bench.all()).rows} == {"default", "row-1", "az2"}
+
+
 async def test_an_outage_during_the_first_list_is_an_error_and_is_survived() -> None:
     async with opened() as bench:
         bench.region.restart(60.0)
