@@ -52,6 +52,16 @@ def error(result: Message) -> dict[str, Any]:
     return reported
 
 
+def list_operations(server: Driver) -> list[dict[str, Any]]:
+    """All rows of ``maas_list_operations``, page by page."""
+    page = report(call_tool(server, "maas_list_operations"))
+    rows: list[dict[str, Any]] = page["operations"]
+    while page["next_cursor"]:
+        page = report(call_tool(server, "maas_list_operations", cursor=page["next_cursor"]))
+        rows += page["operations"]
+    return rows
+
+
 def messages(server: Driver, token: str | int) -> list[str]:
     """The progress messages of a call."""
     return [each["message"] for each in server.progress(token)]

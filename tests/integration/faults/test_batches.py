@@ -18,6 +18,7 @@ from tests.integration.faults.client import (
     call_tool,
     error,
     is_responsive,
+    list_operations,
     messages,
     report,
     serving_through,
@@ -206,7 +207,7 @@ def test_a_cancellation_at_any_moment_leaves_no_machine_allocated_needlessly(
 ) -> None:
     region = region_for(BATCH, MOMENTS * BATCH_SIZE, speed=50.0)
     region.hold(op="allocate", before=0.02, after=0.02)
-    region.hold(op="deploy", before=0.05, after=0.05)
+    region.hold(op="deploy", before=0.2, after=0.05)
     rng = random.Random(condition)  # the same moments in every run
     received: dict[int, tuple[str, int]] = {}
     machines = list(region.machines.values())
@@ -215,9 +216,11 @@ def test_a_cancellation_at_any_moment_leaves_no_machine_allocated_needlessly(
         serving_through(proxy, region, state, module=SHORT_TIMEOUT_SERVER) as server,
         ExitStack() as outage,
     ):
-        began = time.monotonic()
         tokens = [f"batch {nth}" for nth in range(MOMENTS)]
         calls = [deploy_any(server, BATCH_SIZE, token) for token in tokens]
+        # The seconds count from here, so that a busy machine has something to release, too.
+        eventually(lambda: any(allocations(region, each) for each in machines), "an allocation")
+        began = time.monotonic()
         is_restarting = condition == "calm"
         for token, call in zip(tokens, calls, strict=True):
             moment = SPREAD * len(received) / MOMENTS + rng.uniform(0.0, SPREAD / MOMENTS)
@@ -351,7 +354,7 @@ def test_machines_of_a_batch_that_ends_during_a_stalled_request_are_released_or_
 
 def abort_listed_batches(server: Driver) -> None:
     """Abort the batches that a former server has left running, as a user would."""
-    for each in report(call_tool(server, "maas_list_operations"))["operations"]:
+    for each in list_operations(server):
         if each["operation_id"].startswith(f"{BATCH.tool}."):
             report(call_tool(server, "maas_cancel_operation", operation_id=each["operation_id"], abort=True))
 

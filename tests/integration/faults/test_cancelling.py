@@ -14,8 +14,8 @@ from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
 from maas_simulator import SimulatedMachine, SimulatedRegion
 from tests.integration.driver import Driver, Message, eventually
 from tests.integration.faults.client import (
-    call_tool,
     is_responsive,
+    list_operations,
     messages,
     report,
     serving_through,
@@ -51,8 +51,7 @@ def in_progress(region: SimulatedRegion, job: Job, machines: list[SimulatedMachi
 
 
 def listed(server: Driver) -> set[str]:
-    operations = report(call_tool(server, "maas_list_operations"))["operations"]
-    return {each["operation_id"].split(".")[1] for each in operations}
+    return {each["operation_id"].split(".")[1] for each in list_operations(server)}
 
 
 def is_past(moment: float) -> bool:

@@ -6,7 +6,15 @@ import pytest
 
 from maas_mcp.maas.limits import MAX_CHANGES
 from tests.integration.driver import LONG_WAIT, eventually
-from tests.integration.faults.client import call_tool, error, is_responsive, report, serving_through, wait_for_results
+from tests.integration.faults.client import (
+    call_tool,
+    error,
+    is_responsive,
+    list_operations,
+    report,
+    serving_through,
+    wait_for_results,
+)
 from tests.integration.faults.jobs import (
     count_posts,
     count_starts,
@@ -80,7 +88,7 @@ def test_operations_of_a_server_killed_during_their_start_are_listed_by_the_next
                 server.process.kill()
                 server.process.wait()
         with serving_through(proxy, region, state) as server:
-            listed = report(call_tool(server, "maas_list_operations"))["operations"]
+            listed = list_operations(server)
 
     found = {tuple(each["operation_id"].split(".")[:2]) for each in listed}
     for job, machine in machines.items():

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.integration.driver import LONG_WAIT, Driver, Message
-from tests.integration.faults.client import call_tool, error, report, serving_through, wait_for_results
+from tests.integration.faults.client import error, list_operations, report, serving_through, wait_for_results
 from tests.integration.faults.jobs import (
     Job,
     count_posts,
@@ -69,7 +69,7 @@ def test_a_start_that_never_arrived_is_reported_and_not_repeated(job: Job, state
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state, module=SHORT_TIMEOUT_SERVER) as server:
         with applying_to_all(proxy, region, NOTHING_ARRIVED) as groups:
             errors = [error(each) for each in call_all(server, job, machines)]
-        listed = report(call_tool(server, "maas_list_operations"))
+        listed = list_operations(server)
 
     for fault, group in groups.items():
         started = len([each for each in group if count_starts(region, job, each)])
@@ -78,7 +78,7 @@ def test_a_start_that_never_arrived_is_reported_and_not_repeated(job: Job, state
     assert all(f"?op={job.op}" in each["message"] for each in errors)
     assert not any(count_posts(region, job, each) for each in machines)
     assert {each.system_id: (each.status, each.owner, each.power_state) for each in machines} == before
-    assert listed["operations"] == []
+    assert listed == []
 
 
 def test_refused_connections_are_reported_at_once(state: str, tally: Tally) -> None:
