@@ -9,11 +9,9 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_mcp.errors import MaasUnavailableError
-from maas_mcp.maas.statuses import MachineStatus as S
 from maas_mcp.operations.watching import event_feed as feed
 from maas_mcp.operations.watching.cadence import Cadence
-from tests.unit.core.operations.event_log import EventLog, SentRequest
+from tests.unit.core.operations.event_log import EventLog, Written, written_log
 from tests.unit.core.operations.following import Reported, scene
 
 OVERLAP = Cadence().overlap
@@ -23,15 +21,6 @@ OURS = ("a", "b")
 
 
 OTHER_MACHINE = "z"
-
-
-@dataclass(frozen=True)
-class Written:
-    """An event of ``node``, written ``gap`` seconds after the previous one and visible ``delay`` seconds later."""
-
-    node: str
-    gap: float
-    delay: float
 
 
 @dataclass(frozen=True)
@@ -46,20 +35,8 @@ class Story:
 
     async def reported(self) -> tuple[EventLog, dict[str, Reported], int]:
         """Play the story."""
-        log = EventLog(dict.fromkeys((*OURS, OTHER_MACHINE), S.DEPLOYING))
-        begins, ends = self.outage
-        joined_after = 0
-
-        def trouble(request: SentRequest) -> None:
-            if begins <= request.time < ends:
-                raise MaasUnavailableError("503")
-
-        log.trouble = trouble
-        written = 0.0
-        for number, event in enumerate(self.events, 1):
-            written += event.gap
-            log.write_event(event.node, number=number)
-            log.visible_at[number] = written + event.delay
+        log, written = written_log((*OURS, OTHER_MACHINE), self.events, self.outage)
+        _, ends = self.outage
         async with scene(log) as s:
             reported = {node: s.follow(node, cursor=0) for node in OURS}
             await anyio.sleep_until(self.joins_at)

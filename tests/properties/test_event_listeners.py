@@ -9,26 +9,15 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_mcp.errors import MaasUnavailableError
-from maas_mcp.maas.statuses import MachineStatus as S
 from maas_mcp.operations.event_news import IDLE
 from maas_mcp.operations.watching import event_feed as feed
-from tests.unit.core.operations.event_log import EventLog, SentRequest
+from tests.unit.core.operations.event_log import EventLog, Written, written_log
 from tests.unit.core.operations.following import Received, listening, scene
 
 OURS = "a"
 
 
 OTHER_MACHINE = "z"
-
-
-@dataclass(frozen=True)
-class Written:
-    """An event of ``node``, written ``gap`` seconds after the previous one and visible ``delay`` seconds later."""
-
-    node: str
-    gap: float
-    delay: float
 
 
 @dataclass(frozen=True)
@@ -44,19 +33,8 @@ class Story:
 
     async def received(self) -> tuple[EventLog, Received, list[int]]:
         """Play the story."""
-        log = EventLog(dict.fromkeys((OURS, OTHER_MACHINE), S.DEPLOYING))
-        begins, ends = self.outage
-
-        def trouble(request: SentRequest) -> None:
-            if begins <= request.time < ends:
-                raise MaasUnavailableError("503")
-
-        log.trouble = trouble
-        written = 0.0
-        for number, event in enumerate(self.events, 1):
-            written += event.gap
-            log.write_event(event.node, number=number)
-            log.visible_at[number] = written + event.delay
+        log, written = written_log((OURS, OTHER_MACHINE), self.events, self.outage)
+        _, ends = self.outage
         async with scene(log) as s:
             with listening(s) as received:
                 await anyio.sleep_until(self.followed[0])

@@ -13,13 +13,20 @@ from maas_configure.interfaces import (
     Vlan,
     row_of,
 )
-from maas_configure.machines import MachineArguments, MachineState, Name, check_changeable, label, read_machine
+from maas_configure.machines import (
+    MachineArguments,
+    MachineChange,
+    MachineState,
+    Name,
+    check_changeable,
+    label,
+    read_machine,
+)
 from maas_mcp.api import (
     FormValue,
     MaasClient,
     MachineText,
     OperationRefusedError,
-    SingleChange,
     Tool,
     ToolContext,
     change_once,
@@ -117,14 +124,10 @@ class CreateInterface(Tool[CreateInterfaceArguments, MachineInterface]):
 
 
 @dataclass(frozen=True)
-class _Create(SingleChange[NetworkedMachine]):
-    before: NetworkedMachine
+class _Create(MachineChange[NetworkedMachine]):
     args: CreateInterfaceArguments
     form: dict[str, FormValue]
     op: str
-
-    async def read(self, maas: MaasClient) -> NetworkedMachine:
-        return await read_machine(maas, self.before.system_id, NetworkedMachine)
 
     async def send(self, maas: MaasClient) -> None:
         await maas.post_op(f"nodes/{self.before.system_id}/interfaces/", self.op, **self.form)
@@ -132,9 +135,6 @@ class _Create(SingleChange[NetworkedMachine]):
     def is_done(self, state: NetworkedMachine) -> bool:
         existing = state.interface(self.args.own_name)
         return existing is not None and self.args.matches(existing)
-
-    def target(self) -> str:
-        return label(self.before)
 
     def shown(self, state: NetworkedMachine) -> str:  # noqa: ARG002 - SingleChange's signature
         return f"without this {self.args.own_name}"
@@ -221,24 +221,17 @@ class DeleteInterface(Tool[InterfaceArguments, WithoutInterface]):
 
 
 @dataclass(frozen=True)
-class _Delete(SingleChange[NetworkedMachine]):
-    before: NetworkedMachine
+class _Delete(MachineChange[NetworkedMachine]):
     name: str
     number: int | None
     """The interface's id; ``None`` if there is none of this name."""
     op = "DELETE"
-
-    async def read(self, maas: MaasClient) -> NetworkedMachine:
-        return await read_machine(maas, self.before.system_id, NetworkedMachine)
 
     async def send(self, maas: MaasClient) -> None:
         await maas.delete(f"nodes/{self.before.system_id}/interfaces/{self.number}/")
 
     def is_done(self, state: NetworkedMachine) -> bool:
         return self.number is None or not state.may_have_interface(self.number)
-
-    def target(self) -> str:
-        return label(self.before)
 
     def shown(self, state: NetworkedMachine) -> str:  # noqa: ARG002 - SingleChange's signature
         return f"with the interface {self.name}"

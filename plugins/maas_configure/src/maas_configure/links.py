@@ -8,8 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from maas_configure.interface_changes import InterfaceArguments, MachineInterface
 from maas_configure.interfaces import CHANGEABLE, Interface, Link, NetworkedMachine, Subnet, row_of
-from maas_configure.machines import Name, check_changeable, label, read_machine
-from maas_mcp.api import MaasClient, OperationRefusedError, SingleChange, Tool, ToolContext, change_once, quoted
+from maas_configure.machines import MachineChange, Name, check_changeable, label, read_machine
+from maas_mcp.api import MaasClient, OperationRefusedError, Tool, ToolContext, change_once, quoted
 
 
 def _check_address(text: str) -> str:
@@ -106,19 +106,15 @@ class UnlinkSubnet(Tool[UnlinkArguments, MachineInterface]):
 
 
 @dataclass(frozen=True)
-class _InterfaceChange(SingleChange[NetworkedMachine]):
+class _InterfaceChange(MachineChange[NetworkedMachine]):
     """A change of one interface."""
 
-    before: NetworkedMachine
     interface: Interface
 
     @property
     def path(self) -> str:
         """The interface's path."""
         return f"nodes/{self.before.system_id}/interfaces/{self.interface.id}/"
-
-    async def read(self, maas: MaasClient) -> NetworkedMachine:
-        return await read_machine(maas, self.before.system_id, NetworkedMachine)
 
     def target(self) -> str:
         return f"{self.interface.name} of {label(self.before)}"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Annotated, Final, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
@@ -13,6 +14,7 @@ from maas_mcp.api import (
     MachineStatus,
     MachineText,
     OperationRefusedError,
+    SingleChange,
     SystemId,
     ToolContext,
     another_owner,
@@ -85,6 +87,21 @@ async def read_machine(maas: MaasClient, system_id: SystemId, model: type[Machin
     if machine.system_id != system_id:
         raise MaasProtocolError(f"MAAS returned another machine than the requested {system_id}.")
     return machine
+
+
+@dataclass(frozen=True)
+class MachineChange(SingleChange[MachineT]):
+    """A change of a machine that a read of the machine shows."""
+
+    before: MachineT
+
+    async def read(self, maas: MaasClient) -> MachineT:
+        """The machine, with the same fields as before."""
+        return await read_machine(maas, self.before.system_id, type(self.before))
+
+    def target(self) -> str:
+        """The machine."""
+        return label(self.before)
 
 
 async def check_changeable(

@@ -6,8 +6,15 @@ from typing import Final
 from pydantic import BaseModel, Field, SecretStr
 
 from maas_configure.choices import explained_refusal
-from maas_configure.machines import ANY_OWNER, MachineArguments, MachineState, Name, check_changeable, label
-from maas_mcp.api import MaasClient, Machine, SingleChange, Tool, ToolContext, change_once
+from maas_configure.machines import (
+    ANY_OWNER,
+    MachineArguments,
+    MachineChange,
+    MachineState,
+    Name,
+    check_changeable,
+)
+from maas_mcp.api import MaasClient, Machine, Tool, ToolContext, change_once
 
 PREFIX: Final = "power_parameters_"
 """MAAS's prefix of a power parameter in a form. Values of such fields are secret everywhere."""
@@ -70,13 +77,9 @@ class SetPowerParameters(Tool[SetPower, PoweredMachine]):
 
 
 @dataclass(frozen=True)
-class _Power(SingleChange[Machine]):
-    before: Machine
+class _Power(MachineChange[Machine]):
     args: SetPower = field(repr=False)
     op = "PUT"
-
-    async def read(self, maas: MaasClient) -> Machine:
-        return await maas.machine(self.before.system_id)
 
     async def send(self, maas: MaasClient) -> None:
         await maas.put(f"machines/{self.before.system_id}/", **self.args.power_form())
@@ -89,9 +92,6 @@ class _Power(SingleChange[Machine]):
 
     def is_proven(self, state: Machine) -> bool:
         return self.is_shown(state) and not self.is_shown(self.before)
-
-    def target(self) -> str:
-        return label(self.before)
 
     def shown(self, state: Machine) -> str:
         return f"of the power type {state.power_type or 'none'}"

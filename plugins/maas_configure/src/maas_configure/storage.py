@@ -6,7 +6,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from maas_configure.machines import MachineArguments, MachineState, Name, check_changeable, label, read_machine
+from maas_configure.machines import (
+    MachineArguments,
+    MachineChange,
+    MachineState,
+    Name,
+    check_changeable,
+    label,
+    read_machine,
+)
 from maas_mcp.api import (
     MaasClient,
     MaasModel,
@@ -14,7 +22,6 @@ from maas_mcp.api import (
     MachineStatus,
     MachineText,
     OperationRefusedError,
-    SingleChange,
     Tool,
     ToolContext,
     change_once,
@@ -124,14 +131,10 @@ class SetStorageLayout(Tool[SetLayout, LaidOutMachine]):
 
 
 @dataclass(frozen=True)
-class _Layout(SingleChange[_StoredMachine]):
-    before: _StoredMachine
+class _Layout(MachineChange[_StoredMachine]):
     layout: str
     root_device: int | None
     op = "set_storage_layout"
-
-    async def read(self, maas: MaasClient) -> _StoredMachine:
-        return await read_machine(maas, self.before.system_id, _StoredMachine)
 
     async def send(self, maas: MaasClient) -> None:
         path = f"machines/{self.before.system_id}/"
@@ -146,9 +149,6 @@ class _Layout(SingleChange[_StoredMachine]):
             return state.is_blank
         fits = {"lvm": bool(state.volume_groups), "bcache": bool(state.bcaches)}.get(self.layout, not state.is_blank)
         return fits and state.configuration != self.before.configuration
-
-    def target(self) -> str:
-        return label(self.before)
 
     def shown(self, state: _StoredMachine) -> str:
         return "blank" if state.is_blank else "configured as before"

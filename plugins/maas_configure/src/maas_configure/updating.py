@@ -6,8 +6,16 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from maas_configure.choices import explained_refusal
-from maas_configure.machines import ANY_OWNER, Hostname, MachineArguments, MachineState, Name, check_changeable, label
-from maas_mcp.api import MaasClient, Machine, MachineText, SingleChange, Tool, ToolContext, change_once, quoted
+from maas_configure.machines import (
+    ANY_OWNER,
+    Hostname,
+    MachineArguments,
+    MachineChange,
+    MachineState,
+    Name,
+    check_changeable,
+)
+from maas_mcp.api import MaasClient, Machine, MachineText, Tool, ToolContext, change_once, quoted
 
 
 class UpdateMachine(MachineArguments):
@@ -71,22 +79,15 @@ class Update(Tool[UpdateMachine, UpdatedMachine]):
 
 
 @dataclass(frozen=True)
-class _Edit(SingleChange[Machine]):
-    before: Machine
+class _Edit(MachineChange[Machine]):
     wanted: dict[str, str]
     op = "PUT"
-
-    async def read(self, maas: MaasClient) -> Machine:
-        return await maas.machine(self.before.system_id)
 
     async def send(self, maas: MaasClient) -> None:
         await maas.put(f"machines/{self.before.system_id}/", **self.wanted)
 
     def is_done(self, state: Machine) -> bool:
         return not self._missing(state)
-
-    def target(self) -> str:
-        return label(self.before)
 
     def shown(self, state: Machine) -> str:
         return f"without {' and '.join(self._missing(state))}"

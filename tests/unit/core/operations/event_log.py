@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from maas_mcp.errors import MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.statuses import MachineStatus
@@ -143,3 +144,28 @@ class EventLog:
 def names(number: int) -> list[str]:
     """Return system ids of six characters, as MAAS makes them."""
     return [f"m{each:05}" for each in range(number)]
+
+
+@dataclass(frozen=True)
+class Written:
+    """An event of ``node``, written ``gap`` seconds after the previous one and visible ``delay`` seconds later."""
+
+    node: str
+    gap: float
+    delay: float
+
+
+def written_log(nodes: Iterable[str], events: Iterable[Written], outage: tuple[float, float]) -> tuple[EventLog, float]:
+    """Return a log with these events, and when the last one was written. MAAS is down during the outage."""
+    log, (begins, ends), written = EventLog(dict.fromkeys(nodes, MachineStatus.DEPLOYING)), outage, 0.0
+
+    def trouble(request: SentRequest) -> None:
+        if begins <= request.time < ends:
+            raise MaasUnavailableError("503")
+
+    log.trouble = trouble
+    for number, event in enumerate(events, 1):
+        written += event.gap
+        log.write_event(event.node, number=number)
+        log.visible_at[number] = written + event.delay
+    return log, written
