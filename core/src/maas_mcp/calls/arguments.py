@@ -41,13 +41,13 @@ class ClientFeatures:
     """The name that the client gives itself. It is not verified."""
 
 
-class Meta(BaseModel):
+class Meta(BaseModel, defer_build=True):
     """``_meta`` among the arguments."""
 
     progressToken: ProgressToken | None = None  # noqa: N815 - MCP's name
 
 
-class CallOptions(BaseModel):
+class CallOptions(BaseModel, defer_build=True):
     """The arguments that the host adds to a tool's own."""
 
     # The bounds are not published: each operation would repeat them, and no model has reason to exceed them.

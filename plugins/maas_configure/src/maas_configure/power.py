@@ -11,7 +11,7 @@ PREFIX: Final = "power_parameters_"
 """MAAS's prefix of a power parameter in a form. Values of such fields are secret everywhere."""
 
 
-class PowerSettings(BaseModel):
+class PowerSettings(BaseModel, defer_build=True):
     """How MAAS controls a machine's power. The parameters are secret: they are only ever sent to MAAS."""
 
     power_type: Name = Field(description="`ipmi`, `redfish`, `manual` …")

@@ -25,7 +25,7 @@ _NAME: Final = re.compile(r"[\w.-]{1,256}")
 MachineIds = Annotated[list[SystemId], Field(max_length=MAX_MACHINES)]
 
 
-class TagMachines(BaseModel):
+class TagMachines(BaseModel, defer_build=True):
     """A tag, and the machines that get or lose it."""
 
     tag: Annotated[str, AfterValidator(_check_tag)]

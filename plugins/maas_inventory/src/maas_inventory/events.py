@@ -32,7 +32,7 @@ SYSTEM: Final = "unknown"
 """MAAS's user of events that nobody caused."""
 
 
-class EventFilter(BaseModel):
+class EventFilter(BaseModel, defer_build=True):
     """The events to list."""
 
     machine: Text | None = Field(default=None, description="System id, hostname or FQDN. Default: all machines.")

@@ -99,7 +99,7 @@ class Images(BaseModel, defer_build=True):
     )
 
 
-class NoArguments(BaseModel):
+class NoArguments(BaseModel, defer_build=True):
     """No arguments: MAAS's image selection decides what is imported."""
 
 

@@ -46,7 +46,7 @@ Lines = Annotated[int, Field(ge=0, le=200), WithJsonSchema({"type": "integer"})]
 Bytes = Annotated[int, Field(ge=0, le=MAX_TAIL), WithJsonSchema({"type": "integer"})]
 
 
-class ResultFilter(BaseModel):
+class ResultFilter(BaseModel, defer_build=True):
     """The results to show."""
 
     machine: Text = Field(description="System id, hostname or FQDN.")

@@ -29,7 +29,7 @@ STATUS: Final = "status_name"
 Change = Annotated[dict[str, Any], CarriesMachineText()]
 
 
-class Period(BaseModel):
+class Period(BaseModel, defer_build=True):
     """The changes to show."""
 
     since: Moment | None = Field(default=None, description="Time, or `12h` for 12 hours ago. Default: an hour ago.")

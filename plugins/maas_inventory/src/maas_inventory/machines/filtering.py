@@ -55,7 +55,7 @@ def _check_network(text: str) -> str:
     return text.strip()
 
 
-class MachineFilter(BaseModel):
+class MachineFilter(BaseModel, defer_build=True):
     """The filters. Without a filter, all machines match."""
 
     status: list[StatusFilter] | None = Field(default=None, description="`failed`: all failures.")

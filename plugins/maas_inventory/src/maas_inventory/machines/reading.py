@@ -34,7 +34,7 @@ _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{6}")
 """MAAS's own ids. A hostname may look like one."""
 
 
-class MachineName(BaseModel):
+class MachineName(BaseModel, defer_build=True):
     """A machine, and what to show of it."""
 
     system_id: Text = Field(description="Or a hostname, FQDN, MAC or IP address.")

@@ -25,7 +25,7 @@ FilterValue = Annotated[str | int | bool, WithJsonSchema({"type": "string"})]
 Item = Annotated[dict[str, Any], CarriesMachineText()]
 
 
-class ObjectFilter(BaseModel):
+class ObjectFilter(BaseModel, defer_build=True):
     """The objects to list."""
 
     kind: KindName
