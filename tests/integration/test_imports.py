@@ -66,3 +66,9 @@ def test_loading_a_plugin_imports_nothing_that_only_calls_need(plugin: str, call
     loaded = imported_by(f"import {plugin}.plugin")
     assert f"{plugin}.plugin" in loaded
     assert not {f"{plugin}.{name}" for name in called} & loaded
+
+
+def test_loading_plugins_imports_no_reader_of_skills() -> None:
+    loaded = imported_by("from maas_mcp.plugins.registry import load_registry\nload_registry()")
+    assert "maas_inventory.plugin" in loaded
+    assert "maas_mcp.plugins.skills" not in loaded
