@@ -1,7 +1,7 @@
-"""A process that has imported the modules of a server, and forks a server for each request on a socket.
+"""A process that has imported the modules of ``maas-mcp``, and forks one for each request on a socket.
 
-:mod:`tests.integration.server_process` starts it. It has no threads, so that a fork of it is a server that has just
-imported these modules.
+:mod:`tests.integration.server_process` starts it. It has no threads, so that a fork of it is a process that has
+just imported these modules.
 """
 
 import gc
@@ -53,7 +53,7 @@ MODULES = (
     "uvicorn.lifespan.on",
     "uvicorn.protocols.http.h11_impl",
 )
-"""The modules that a server imports until it has answered the first calls."""
+"""The modules that a server imports until it has answered the first calls, and those of the commands."""
 STREAMS = {"stdin": ("r", -1, "strict"), "stdout": ("w", -1, "strict"), "stderr": ("w", 1, "backslashreplace")}
 """The mode, the buffering and the error handler of each standard stream."""
 REQUEST_SIZE = 131_072
@@ -129,8 +129,11 @@ def _end(child: Child, selector: selectors.BaseSelector) -> None:
     child.close()
 
 
-def become(request: dict[str, Any], streams: list[int]) -> None:
-    """Take the streams, the arguments and the environment of the requested server."""
+def become(request: dict[str, Any], streams: list[int], path: str, python: str) -> None:
+    """Take the streams, the arguments and the environment of the requested process.
+
+    It finds the socket of this process by ``path``, and ``python`` where Python would be.
+    """
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -142,9 +145,9 @@ def become(request: dict[str, Any], streams: list[int]) -> None:
         setattr(sys, f"__{name}__", stream)
     os.chdir(request["folder"])
     os.environ.clear()
-    os.environ.update(request["environment"], **{PRELOADED: SOCKET})
+    os.environ.update(request["environment"], **{PRELOADED: path})
     sys.argv = request["command"]
-    sys.executable = PYTHON
+    sys.executable = python
     sys.modules["__main__"].__package__ = None  # click names the program by it
 
 
@@ -157,7 +160,7 @@ def build_models(base: type[BaseModel]) -> None:
 
 
 if __name__ == "__main__":
-    descriptor, SOCKET, PYTHON, scripts = sys.argv[1:]
+    descriptor, path, python, scripts = sys.argv[1:]
     sys.path[0] = scripts  # as Python sets it for `maas-mcp`
     for module in MODULES:
         import_module(module)
@@ -166,7 +169,7 @@ if __name__ == "__main__":
     build_models(BaseModel)
     gc.collect()
     gc.freeze()
-    become(*wait_for_request(socket.socket(fileno=int(descriptor))))
+    become(*wait_for_request(socket.socket(fileno=int(descriptor))), path, python)
     if sys.argv[1:2] == ["-m"]:  # Python's own options
         sys.path[0] = ""
         runpy.run_module(sys.argv[2], run_name="__main__", alter_sys=True)
