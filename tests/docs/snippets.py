@@ -13,6 +13,9 @@ from typing import Self
 
 from markdown_it import MarkdownIt
 
+from tests.integration.driver import command
+from tests.integration.server_process import run_to_end
+
 ROOT = Path(__file__).parents[2]
 NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+) -->\s*")
 ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
@@ -21,7 +24,7 @@ ANY = "…"
 DEFAULT_SPEED, TEST_SPEED = "60 times", "180 times"
 """The simulator's default speed, which pages show, and the speed in these tests."""
 PROGRAMS = {
-    "maas-mcp": [sys.executable, "-m", "maas_mcp"],
+    "maas-mcp": command(),
     "maas-simulator": [sys.executable, "-m", "maas_simulator"],
     "curl": ["curl"],
 }
@@ -112,14 +115,14 @@ class Shell:
 
     def run(self, snippet: Snippet) -> None:
         """Run a snippet. A command may fail only if the page shows its exit code next."""
-        for command in commands(snippet.text):
-            if command.line == "echo $?":
+        for each in commands(snippet.text):
+            if each.line == "echo $?":
                 output, self._code = f"{self._code}\n", None
             else:
                 self._check_code(snippet)
-                output = self._run(command.line)
-            if command.shown:
-                assert matches(command.shown, output), f"{snippet.place}: $ {command.line}\n{output}"
+                output = self._run(each.line)
+            if each.shown:
+                assert matches(each.shown, output), f"{snippet.place}: $ {each.line}\n{output}"
         self._check_code(snippet)
 
     def _check_code(self, snippet: Snippet) -> None:
@@ -138,15 +141,13 @@ class Shell:
         assert program in PROGRAMS, f"cannot run {line!r}: say why with <!-- not run: REASON -->"
         if program == "maas-simulator" or arguments[:1] == ["simulate"]:
             return self._simulate(program, arguments)
-        done = subprocess.run(
+        done = run_to_end(
             [*PROGRAMS[program], *map(self._with_real_addresses, arguments)],
-            env=self._environment,
-            input=given or "",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            self._environment,
+            given or "",
             timeout=COMMAND_TIMEOUT,
-            check=False,
+            merged=True,
+            fork=program == "maas-mcp",
         )
         self._code = done.returncode
         return self._with_shown_addresses(done.stdout)

@@ -297,7 +297,7 @@ def serving_stdio(
             errors,
             environment(url, api_key, **variables),
             pipes=True,
-            fork=not (module or program),
+            fork=program is None,
         )
         driver = Driver(process, revision, Path(errors.name), capabilities=capabilities or {})
         try:

@@ -1,89 +1,139 @@
-"""A process that has imported the modules of a server, and forks a server for each request on a socket.
+"""A process that has imported the modules of ``maas-mcp``, and forks one for each request on a socket.
 
-:mod:`tests.integration.server_process` starts it. It has no threads, so that a fork of it is a server that has just
-imported these modules.
+:mod:`tests.integration.server_process` starts it. It has no threads, so that a fork of it is a process that has
+just imported these modules.
 """
 
 import gc
 import json
 import os
+import runpy
+import select
 import selectors
+import signal
 import socket
-import struct
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from pydantic import BaseModel
+
+from tests.integration.forking_python import NUMBER, PRELOADED
+
 MODULES = (
     "anyio._backends._asyncio",
+    "anyio._core._signals",
     "encodings.idna",
+    "encodings.utf_8_sig",
     "httpcore",
+    "maas_configure.machines",
+    "maas_inventory.informer.session",
     "maas_mcp.access.configuration",
+    "maas_mcp.cli.call",
+    "maas_mcp.cli.demonstration",
+    "maas_mcp.cli.doctor",
+    "maas_mcp.cli.plugins",
     "maas_mcp.cli.serve",
+    "maas_mcp.cli.token",
     "maas_mcp.maas.exchange",
+    "maas_mcp.operations.batches.group",
     "maas_mcp.operations.running.engine",
     "maas_mcp.operations.running.machine",
     "maas_mcp.operations.running.region",
     "maas_mcp.operations.running.survey",
+    "maas_mcp.proxies",
+    "maas_mcp.server.calling",
     "maas_mcp.server.http.address",
     "maas_mcp.server.http.metrics",
     "maas_mcp.server.http.runner",
     "maas_mcp.server.stdio",
+    "platformdirs.unix",
     "uvicorn.lifespan.on",
     "uvicorn.protocols.http.h11_impl",
 )
-"""The modules that a server imports until it has answered the first calls."""
+"""The modules that a server imports until it has answered the first calls, and those of the commands."""
 STREAMS = {"stdin": ("r", -1, "strict"), "stdout": ("w", -1, "strict"), "stderr": ("w", 1, "backslashreplace")}
 """The mode, the buffering and the error handler of each standard stream."""
 REQUEST_SIZE = 131_072
 """Maximum bytes of a request."""
-NUMBER = struct.Struct("i")
-"""A process id or an exit code, on the pipe of the process that asked for a server."""
 
 
-def wait_for_request(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Fork for each request, and report each child's exit code. Returns only in a child, with its request."""
+def wait_for_request(listener: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Fork for each request, and report each child's exit code. Returns only in a child, with its request.
+
+    A child whose exit code nobody waits for any more is killed. The end of stdin ends this process.
+    """
     with selectors.DefaultSelector() as selector:
-        selector.register(control, selectors.EVENT_READ)
+        selector.register(0, selectors.EVENT_READ)
+        selector.register(listener, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
-                if key.data is not None:
-                    selector.unregister(key.fd)
-                    _report_end(key.fd, *key.data)
-                    continue
-                message, descriptors, _, _ = socket.recv_fds(control, REQUEST_SIZE, 4)
-                if not message:
+                now = selector.get_map().get(key.fd)  # an event before it may have ended the child
+                if key.fd == 0:
                     sys.exit()
-                *streams, report = descriptors
-                if (pid := os.fork()) == 0:
-                    _close_other(selector)
-                    os.close(report)
-                    return json.loads(message), streams
-                for each in streams:
-                    os.close(each)
-                os.write(report, NUMBER.pack(pid))
-                selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, report))
+                elif key.data is None:
+                    if request := _fork(listener, selector):
+                        return request
+                elif now and now.data is key.data:
+                    _end(key.data, selector)
 
 
-def _report_end(descriptor: int, pid: int, report: int) -> None:
-    _, status = os.waitpid(pid, 0)
-    os.close(descriptor)
-    with suppress(BrokenPipeError):  # if nobody waits for it
-        os.write(report, NUMBER.pack(os.waitstatus_to_exitcode(status)))
-    os.close(report)
+@dataclass(frozen=True)
+class Child:
+    """A forked process, and the connection of the process that asked for it."""
+
+    pid: int
+    descriptor: int
+    """Its pidfd."""
+    asker: socket.socket
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(select.select([self.descriptor], [], [], 0)[0])
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+        self.asker.close()
 
 
-def _close_other(selector: selectors.BaseSelector) -> None:
-    """Close what belongs to the parent and to its other children."""
-    for key in list(selector.get_map().values()):
-        os.close(key.fd)
-        if key.data is not None:
-            os.close(key.data[1])
+def _fork(listener: socket.socket, selector: selectors.BaseSelector) -> tuple[dict[str, Any], list[int]] | None:
+    """Take a request and fork. Return the request in the child."""
+    asker, _ = listener.accept()
+    message, streams, _, _ = socket.recv_fds(asker, REQUEST_SIZE, 3)
+    if (pid := os.fork()) == 0:
+        for each in {key.data for key in selector.get_map().values()} - {None}:
+            each.close()
+        asker.close()
+        listener.close()
+        return json.loads(message), streams
+    for each in streams:
+        os.close(each)
+    asker.send(NUMBER.pack(pid))
+    child = Child(pid, os.pidfd_open(pid), asker)
+    selector.register(child.descriptor, selectors.EVENT_READ, child)
+    selector.register(asker, selectors.EVENT_READ, child)
+    return None
 
 
-def become(request: dict[str, Any], streams: list[int]) -> None:
-    """Take the streams, the arguments and the environment of the requested server."""
+def _end(child: Child, selector: selectors.BaseSelector) -> None:
+    """Report the exit code of a child. Kill it first if it runs: then nobody waits for it."""
+    if not child.has_ended:
+        os.kill(child.pid, signal.SIGKILL)
+    _, status = os.waitpid(child.pid, 0)
+    with suppress(BrokenPipeError):
+        child.asker.send(NUMBER.pack(os.waitstatus_to_exitcode(status)))
+    selector.unregister(child.descriptor)
+    selector.unregister(child.asker)
+    child.close()
+
+
+def become(request: dict[str, Any], streams: list[int], path: str, python: str) -> None:
+    """Take the streams, the arguments and the environment of the requested process.
+
+    It finds the socket of this process by ``path``, and ``python`` where Python would be.
+    """
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -95,17 +145,33 @@ def become(request: dict[str, Any], streams: list[int]) -> None:
         setattr(sys, f"__{name}__", stream)
     os.chdir(request["folder"])
     os.environ.clear()
-    os.environ.update(request["environment"])
+    os.environ.update(request["environment"], **{PRELOADED: path})
     sys.argv = request["command"]
+    sys.executable = python
+    sys.modules["__main__"].__package__ = None  # click names the program by it
+
+
+def build_models(base: type[BaseModel]) -> None:
+    """Build the models of MAAS's answers, which a server builds when it reads the first answer."""
+    for model in base.__subclasses__():
+        if model.__module__.startswith("maas_"):
+            model.model_rebuild()
+        build_models(model)
 
 
 if __name__ == "__main__":
-    sys.path[0] = sys.argv[2]  # as Python sets it for `maas-mcp`
+    descriptor, path, python, scripts = sys.argv[1:]
+    sys.path[0] = scripts  # as Python sets it for `maas-mcp`
     for module in MODULES:
         import_module(module)
     registry = import_module("maas_mcp.plugins.registry").load_registry()
     import_module("maas_mcp.server.catalogue").served_tools(registry)
+    build_models(BaseModel)
     gc.collect()
     gc.freeze()
-    become(*wait_for_request(socket.socket(fileno=int(sys.argv[1]))))
+    become(*wait_for_request(socket.socket(fileno=int(descriptor))), path, python)
+    if sys.argv[1:2] == ["-m"]:  # Python's own options
+        sys.path[0] = ""
+        runpy.run_module(sys.argv[2], run_name="__main__", alter_sys=True)
+        sys.exit()
     sys.exit(import_module("maas_mcp.cli").main())

@@ -7,12 +7,12 @@ import pty
 import re
 import select
 import struct
-import subprocess
 import termios
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from tests.integration.driver import TIMEOUT, command
+from tests.integration.server_process import start_process
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -34,26 +34,19 @@ def terminal_lines(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     known = {key: value for key, value in environment.items() if key not in {"COLUMNS", "LINES"}}
-    with subprocess.Popen(
-        command(*args),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=known,
-        start_new_session=True,  # or a hidden prompt would appear on the terminal of the tests
-    ) as process:
-        os.close(theirs)
-        written = b""
-        waiting = {prompt.encode(): text for prompt, text in answers.items()}
-        try:
-            while chunk := _read(ours):
-                written += chunk
-                for prompt in [each for each in waiting if written.endswith(each)]:
-                    os.write(ours, f"{waiting.pop(prompt)}\n".encode())
-        except TimeoutError:
-            process.kill()
-            raise
-        process.wait(TIMEOUT)
+    with os.fdopen(theirs, "r+b", buffering=0) as terminal:
+        process = start_process(command(*args), (terminal, terminal, terminal), known)
+    written = b""
+    waiting = {prompt.encode(): text for prompt, text in answers.items()}
+    try:
+        while chunk := _read(ours):
+            written += chunk
+            for prompt in [each for each in waiting if written.endswith(each)]:
+                os.write(ours, f"{waiting.pop(prompt)}\n".encode())
+    except TimeoutError:
+        process.kill()
+        raise
+    process.wait(TIMEOUT)
     os.close(ours)
     text = _ESCAPES.sub("", written.decode())
     return [each.rpartition("\r")[2] for each in text.replace("\r\n", "\n").splitlines()]

@@ -1,7 +1,6 @@
 """The audit of real servers: over both transports, with a full disk, and after SIGKILL."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ import pytest
 
 from maas_mcp.audit.file import AuditFile, head_file
 from maas_simulator import SimulatedRegion, serving
-from tests.integration.driver import TIMEOUT, Driver, Message, command, environment, eventually, serving_stdio
+from tests.integration.driver import Driver, Message, command, environment, eventually, serving_stdio
 from tests.integration.replicas import SECRET
+from tests.integration.server_process import run_to_end
 from tests.integration.team import Team
 from tests.integration.test_http_access import call, posts, status_of
 from tests.integration.transports import Serve, starter
@@ -40,14 +40,7 @@ def events(path: Path) -> list[tuple[str, str, str | None]]:
 
 def verify(*arguments: Path | str) -> str:
     """Run ``maas-mcp audit verify``. Returns what it prints for an intact audit."""
-    done = subprocess.run(
-        command("audit", "verify", *map(str, arguments)),
-        env=environment("http://127.0.0.1:1", "a:b:c"),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    done = run_to_end(command("audit", "verify", *map(str, arguments)), environment("http://127.0.0.1:1", "a:b:c"))
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -105,13 +98,9 @@ def test_a_task_is_recorded_and_so_is_its_cancellation(serve: Serve, region: Sim
 
 def test_the_command_line_is_recorded_as_a_client(region: SimulatedRegion, url: str, path: Path) -> None:
     region.deploy("node01", "admin")
-    done = subprocess.run(
+    done = run_to_end(
         command("call", "maas_lock_machine", f"system_id={region.machine('node01').system_id}"),
-        env=environment(url, region.api_key, MAAS_MCP_AUDIT=str(path)),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
+        environment(url, region.api_key, MAAS_MCP_AUDIT=str(path)),
     )
     assert done.returncode == 0, done.stderr
     assert [each["client"] for each in lines(path)] == ["maas-mcp", "maas-mcp"]

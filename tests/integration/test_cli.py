@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -22,6 +22,7 @@ from maas_mcp.cli import main
 from maas_simulator import Fault, SimulatedRegion, serving
 from tests.integration.conftest import SPEED
 from tests.integration.driver import UNCONFIRMED, advance_to, check_requests_stop, command, eventually
+from tests.integration.server_process import ServerProcess, run_to_end, start_process
 from tests.integration.terminal import terminal_lines
 
 TIMEOUT = 60.0
@@ -31,13 +32,14 @@ TIMEOUT = 60.0
 class Program:
     """A running ``maas-mcp`` and its output so far."""
 
-    process: subprocess.Popen[str]
+    process: ServerProcess
+    streams: Mapping[str, IO[str]]
     written: dict[str, list[str]] = field(default_factory=lambda: {"stdout": [], "stderr": []})
 
     def __post_init__(self) -> None:
         self._threads = [
             threading.Thread(target=self._listen, args=(stream, self.written[name]), daemon=True)
-            for name, stream in (("stdout", self.process.stdout), ("stderr", self.process.stderr))
+            for name, stream in self.streams.items()
         ]
         for thread in self._threads:
             thread.start()
@@ -79,38 +81,23 @@ def settings_of(region: SimulatedRegion, url: str) -> dict[str, str]:
 
 @contextmanager
 def start_command(args: Sequence[str], **settings: str) -> Iterator[Program]:
-    process = subprocess.Popen(
-        command(*args),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(**settings),
-        text=True,
-        encoding="utf-8",
-    )
-    program = Program(process)
-    try:
-        yield program
-    finally:
-        process.kill()
-        program.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream:
-                stream.close()
+    pipes = {name: os.pipe() for name in ("stdout", "stderr")}
+    stdout, stderr = (os.fdopen(writing, "wb") for _, writing in pipes.values())
+    with Path(os.devnull).open("rb") as nothing, stdout, stderr:
+        process = start_process(command(*args), (nothing, stdout, stderr), environment(**settings))
+    with ExitStack() as streams:
+        reading = {name: streams.enter_context(os.fdopen(each, encoding="utf-8")) for name, (each, _) in pipes.items()}
+        program = Program(process, reading)
+        try:
+            yield program
+        finally:
+            process.kill()
+            program.wait()
 
 
 def run_command(*args: str, typed: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    done = subprocess.run(
-        command(*args),
-        input=typed,
-        capture_output=True,
-        env=environment(**settings),
-        check=False,
-        text=True,
-        encoding="utf-8",
-        timeout=TIMEOUT,
-    )
+    done = run_to_end(command(*args), environment(**settings), typed)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 

@@ -1,7 +1,6 @@
 """The main job over Streamable HTTP, as clients of three protocol revisions see it."""
 
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -20,6 +19,7 @@ from tests.integration.driver import (
     eventually,
 )
 from tests.integration.http_driver import HttpDriver, serving_http
+from tests.integration.server_process import run_to_end
 
 SHOWN = ("Deploying", "Performing PXE boot", "Installing OS")
 
@@ -224,14 +224,7 @@ class TestRefusals:
     def test_an_address_that_is_none_or_not_safe_is_refused(
         self, region: SimulatedRegion, url: str, address: str, problem: str
     ) -> None:
-        done = subprocess.run(
-            command("serve", "--http", address),
-            env=environment(url, region.api_key),
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        done = run_to_end(command("serve", "--http", address), environment(url, region.api_key))
 
         assert done.returncode == 2
         assert problem in done.stderr
@@ -240,14 +233,7 @@ class TestRefusals:
     def test_a_port_that_is_taken_is_reported(self, region: SimulatedRegion, url: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-            done = subprocess.run(
-                command("serve", "--http", f"127.0.0.1:{port}"),
-                env=environment(url, region.api_key),
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT,
-                check=False,
-            )
+            done = run_to_end(command("serve", "--http", f"127.0.0.1:{port}"), environment(url, region.api_key))
 
         assert done.returncode == 1
         assert f"Port {port} of 127.0.0.1 cannot be used" in done.stderr

@@ -1,7 +1,6 @@
 """Who may call over HTTP, and with whose rights: tokens, scopes, and a MAAS API key for each principal."""
 
 import json
-import subprocess
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from maas_simulator import SimulatedRegion
 from tests.integration.driver import MODERN, TIMEOUT, Message, advance_to, command, environment
 from tests.integration.http_driver import HttpDriver
 from tests.integration.principals import STATE
+from tests.integration.server_process import run_to_end
 from tests.integration.team import Team
 from tests.integration.test_plugins import install_plugin
 
@@ -174,14 +174,7 @@ def test_a_token_file_that_others_can_read_stops_the_service_and_the_log_says_wh
 
 def refused(region: SimulatedRegion, url: str, address: str, **variables: str) -> str:
     """What a server says that does not start."""
-    done = subprocess.run(
-        command("serve", "--http", address),
-        env=environment(url, region.api_key, **variables),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    done = run_to_end(command("serve", "--http", address), environment(url, region.api_key, **variables))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     return done.stderr

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from maas_simulator import SimulatedRegion
-from tests.integration.driver import TIMEOUT, command, environment
+from tests.integration.driver import command, environment
 from tests.integration.http_driver import HttpDriver, serving_http
+from tests.integration.server_process import run_to_end
 from tests.integration.terminal import terminal_lines
 from tests.integration.test_http_access import call, status_of
 from tests.issuer import issuing
@@ -33,15 +34,7 @@ class Office:
 
     def run(self, *args: str, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command with the text ``given`` on stdin."""
-        return subprocess.run(
-            command(*args),
-            input=given,
-            env=environment(self.url, "", **{**self.variables, **variables}),
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        return run_to_end(command(*args), environment(self.url, "", **{**self.variables, **variables}), given)
 
     @contextmanager
     def serving(self, token: str, **variables: str) -> Iterator[HttpDriver]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from maas_simulator import SimulatedRegion, demo_region, serving
-from tests.integration.driver import MODERN, TIMEOUT, command, environment, serving_stdio
+from tests.integration.driver import MODERN, command, environment, serving_stdio
+from tests.integration.server_process import run_to_end
 from tests.integration.terminal import terminal_lines
 from tests.maas_cli import write_profiles
 
@@ -43,15 +44,7 @@ class User:
 
     def run(self, *args: str, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command with the text ``given`` on stdin."""
-        return subprocess.run(
-            command(*args),
-            input=given,
-            env=environment("", "", **{**self.variables, **variables}),
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        return run_to_end(command(*args), environment("", "", **{**self.variables, **variables}), given)
 
     def type_in(self, *args: str, answers: dict[str, str]) -> str:
         """Run a command on a terminal. Returns the text on it."""

@@ -10,6 +10,7 @@ import pytest
 from maas_mcp.server.tools import ERROR_META
 from maas_simulator import SimulatedRegion, serving
 from tests.integration.driver import TIMEOUT, Driver, Message, command, environment, serving_stdio
+from tests.integration.server_process import run_to_end
 
 PRELUDE = """
 import asyncio, os, subprocess, sys
@@ -167,12 +168,7 @@ def test_the_command_plugins_reports_a_broken_plugin_as_the_server_does(
     region: SimulatedRegion, url: str, tmp_path: Path, code: str, expected: str
 ) -> None:
     path = install_plugin(tmp_path, code)
-    listed = subprocess.run(
-        command("plugins", "--json"),
-        env=environment(url, region.api_key, PYTHONPATH=path),
-        capture_output=True,
-        check=True,
-    )
+    listed = run_to_end(command("plugins", "--json"), environment(url, region.api_key, PYTHONPATH=path))
     (record,) = [each for each in json.loads(listed.stdout) if each["name"] == "acme"]
     assert record["state"] == "failed"
     assert expected in record["error"]

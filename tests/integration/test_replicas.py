@@ -1,6 +1,5 @@
 """Replicas behind a load balancer without sticky routing: they share a secret, and nothing else."""
 
-import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 from maas_simulator import SimulatedRegion, demo_region, serving
 from tests.integration.conftest import SPEED
 from tests.integration.driver import (
-    TIMEOUT,
     Message,
     advance_and_await,
     check_requests_stop,
@@ -19,6 +17,7 @@ from tests.integration.driver import (
 )
 from tests.integration.http_driver import HttpDriver
 from tests.integration.replicas import Replicas, serving_replicas
+from tests.integration.server_process import run_to_end
 
 LEGACY = "2025-11-25"
 NO_SESSIONS = {"MAAS_MCP_HTTP_STATELESS": "true"}
@@ -55,14 +54,11 @@ def operation_on(client: HttpDriver, system_id: str) -> str:
 
 def new_token(name: str, files: dict[str, str]) -> dict[str, str]:
     """Create a token for a principal. Returns the headers of its requests."""
-    done = subprocess.run(
+    done = run_to_end(
         command("token", "new", name, "--scopes", "maas:destroy"),
-        env=environment("http://127.0.0.1:9/MAAS", "not:the:key", **files),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=True,
+        environment("http://127.0.0.1:9/MAAS", "not:the:key", **files),
     )
+    assert done.returncode == 0, done.stderr
     return {"Authorization": f"Bearer {done.stdout.strip()}"}
 
 

@@ -1,7 +1,6 @@
 """The tools that a server serves: by its mode, its toolsets and lists, the headers of a request, and the MAAS user."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from maas_simulator import SimulatedRegion
 from tests.integration.driver import MODERN, Driver, Message, advance_to, command, environment, serving_stdio
 from tests.integration.http_driver import HttpDriver, serving_http
+from tests.integration.server_process import run_to_end
 
 ERROR_META = "io.github.maas-mcp/error"
 LEGACY = "2025-11-25"
@@ -113,7 +113,7 @@ def test_an_invalid_selection_is_explained_at_the_start(
     url: str, region: SimulatedRegion, variables: dict[str, str], expected: str
 ) -> None:
     given = environment(url, region.api_key, MAAS_MCP_PLUGINS_ALLOW=OWN, **variables)
-    done = subprocess.run(command("serve"), env=given, input="", capture_output=True, text=True, check=False)
+    done = run_to_end(command("serve"), given)
 
     assert done.returncode == 2
     assert expected in done.stderr

@@ -12,6 +12,7 @@ import pytest
 from maas_simulator import SimulatedRegion, demo_region, serving
 from tests.integration.driver import ERAS, MODERN, Driver, Message, command, environment, serving_stdio
 from tests.integration.http_driver import serving_http
+from tests.integration.server_process import run_to_end
 from tests.runbooks import RUNBOOKS
 
 EXTENSION = "io.modelcontextprotocol/skills"
@@ -174,12 +175,9 @@ def test_no_yaml_is_imported_before_a_client_asks_for_skills(region: SimulatedRe
 
 
 def test_plugins_lists_the_skills_of_each_plugin(region: SimulatedRegion, url: str) -> None:
-    done = subprocess.run(
+    done = run_to_end(
         command("plugins", "--json"),
-        env=environment(url, region.api_key, MAAS_MCP_PLUGINS_ALLOW="commission,configure,deploy,inventory"),
-        capture_output=True,
-        text=True,
-        check=True,
+        environment(url, region.api_key, MAAS_MCP_PLUGINS_ALLOW="commission,configure,deploy,inventory"),
     )
 
     skills = {each["name"]: each["skills"] for each in json.loads(done.stdout) if each["state"] == "loaded"}
