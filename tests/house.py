@@ -45,9 +45,10 @@ def engine_of(
     now: Callable[[], float] = anyio.current_time,
     polling: PollingStrategy | None = None,
     publish: Publish = discard_change,
+    interval: float = POLL_INTERVAL,
 ) -> tuple[Engine, BatchEngine]:
     """Create the engines of a new process."""
-    watcher, requests = Watcher(maas, interval=POLL_INTERVAL), StartRequests(tasks, now=now, timing=TIMING)
+    watcher, requests = Watcher(maas, interval=interval), StartRequests(tasks, now=now, timing=TIMING)
     tasks.start_soon(watcher.run)
     engine = Engine(maas, watcher, requests, polling=polling, publish=publish, now=now)
     return engine, BatchEngine(engine, maas, requests, tasks, now=now)

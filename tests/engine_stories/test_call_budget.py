@@ -6,6 +6,7 @@ import pytest
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.progress import ProgressReporter, discard_progress
+from maas_mcp.settings import Settings
 from maas_simulator import SimulatedRegion, generated_region
 from tests.house import client_of, engine_of
 from tests.unit.core.operations.declared import Arguments, Deploy, MachineResult
@@ -15,6 +16,8 @@ pytestmark = pytest.mark.anyio
 MACHINES = 100
 DEPLOYMENT = 630.0
 """Seconds of a deployment at the simulator's own speed."""
+INTERVAL = Settings.model_fields["poll_interval"].default
+"""Seconds between polls in production."""
 
 
 async def deploy_all(region: SimulatedRegion) -> float:
@@ -31,7 +34,7 @@ async def deploy_all(region: SimulatedRegion) -> float:
         minutes.append((anyio.current_time() - began) / 60)
 
     async with anyio.create_task_group() as server:
-        engine, _ = engine_of(maas, server)
+        engine, _ = engine_of(maas, server, interval=INTERVAL)
         async with anyio.create_task_group() as calls:
             for system_id in region.machines:
                 calls.start_soon(deploy, system_id)

@@ -26,6 +26,7 @@ from maas_mcp.operations.cancellation import CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.operations.running.run import Prepared
+from maas_mcp.testing.host import POLL_INTERVAL
 from tests.engine_stories.kinds import (
     Kind,
     OfEngine,
@@ -321,7 +322,7 @@ class TestOutages:
             await kind.run()
 
         assert "s3cret" not in text_of(refusal.value)
-        assert anyio.current_time() <= MIDWAY + 10, "at the next poll"
+        assert anyio.current_time() <= MIDWAY + 2 * POLL_INTERVAL, "a second poll confirms it"
         assert kind.shows() == "at work"
 
 

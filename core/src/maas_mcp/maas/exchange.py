@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import replace
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -193,7 +193,7 @@ class HttpTransport:
         form = {} if body is None else {"Content-Type": "application/x-www-form-urlencoded"}
         request = self._http.build_request(
             method,
-            url,
+            _parse_url(url),
             content=body,
             headers={**headers, **form},
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT, read=limit, pool=None),
@@ -206,8 +206,22 @@ class HttpTransport:
         finally:
             await response.aclose()
         # Decompressed after the stream: an error during it would leave httpx's generators open, which trio reports.
-        content = httpx.Response(response.status_code, headers=response.headers, content=raw).content if raw else b""
+        encoded = raw and "Content-Encoding" in response.headers
+        content = httpx.Response(200, headers=response.headers, content=raw).content if encoded else raw
         return Response(response.status_code, response.headers, content)
+
+
+class _NoCookies(httpx.Cookies):
+    """Keeps none of a response, because the API key is the only identity."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Ignore the cookies of a response."""
+
+
+class _Client(httpx.AsyncClient):
+    """A client without cookies: reading those of a response takes a tenth of a request."""
+
+    cookies = _NoCookies()  # type: ignore[override]  # nobody sets others
 
 
 def _create_client(
@@ -217,18 +231,23 @@ def _create_client(
         raise SettingsError("MAAS_URL cannot be used: it is not a URL.", hint="Check the host name.")
     if proxy and not _is_url(proxy.url):
         raise proxy_error(proxy.variable, proxy.shown, "it is not a URL", urlsplit(region.api_url).hostname or "")
-    return httpx.AsyncClient(
+    return _Client(
         auth=None if region.api_key is None else MaasAuth(region.api_key),
-        verify=tls_context(region),
+        verify=True if wire else tls_context(region),
         headers={"User-Agent": f"maas-mcp/{__version__}", "Accept": "application/json"},
         # The request slots limit the connections; httpx's own pool does not have to.
         limits=httpx.Limits(max_connections=None, keepalive_expiry=_IDLE_CONNECTION),
         follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # the key is the only identity
         trust_env=False,  # httpx raises for NO_PROXY entries that other programs accept
         proxy=httpx.Proxy(proxy.url) if proxy else None,
         transport=wire,
     )
+
+
+@lru_cache(maxsize=64)
+def _parse_url(text: str) -> httpx.URL:
+    """Parse a URL. The same few are polled, and httpx examines each character."""
+    return httpx.URL(text)
 
 
 def _is_url(text: str) -> bool:

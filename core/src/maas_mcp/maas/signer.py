@@ -3,6 +3,7 @@
 from collections.abc import Generator
 
 import httpx
+from oauthlib.common import generate_nonce, generate_timestamp
 from oauthlib.oauth1 import SIGNATURE_PLAINTEXT
 from requests_oauthlib import OAuth1
 
@@ -13,22 +14,29 @@ class MaasAuth(httpx.Auth):
     """Signs each request.
 
     MAAS 3.7 rejects a nonce that it has seen and a timestamp more than 300 s old, so each retry needs a new signature.
-    The consumer secret of a MAAS key is empty. PLAINTEXT signs neither URL nor body. The signer gets neither, because
-    oauthlib would only check them against its own rules.
+    The consumer secret of a MAAS key is empty. PLAINTEXT signs neither URL nor body, so headers differ in nonce and
+    timestamp only, and oauthlib writes the rest once. It gets neither URL nor body, because it would only check them
+    against its own rules.
     """
 
     def __init__(self, key: ApiKey) -> None:
-        self._oauth = OAuth1(
+        oauth = OAuth1(
             client_key=key.consumer,
             client_secret="",
             resource_owner_key=key.token,
             resource_owner_secret=key.secret,
             signature_method=SIGNATURE_PLAINTEXT,
             decoding=None,  # the header as text
+            nonce="",
+            timestamp="",
         )
+        _, headers, _ = oauth.client.sign("https://maas/")
+        self._incomplete: str = headers["Authorization"]
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Add the ``Authorization`` header."""
-        _, headers, _ = self._oauth.client.sign("https://maas/")
-        request.headers["Authorization"] = headers["Authorization"]
+        with_nonce = self._incomplete.replace('oauth_nonce=""', f'oauth_nonce="{generate_nonce()}"')
+        request.headers["Authorization"] = with_nonce.replace(
+            'oauth_timestamp=""', f'oauth_timestamp="{generate_timestamp()}"'
+        )
         yield request

@@ -39,9 +39,9 @@ UNCONFIRMED: Final = Policy(modes={STANDARD: Mode(destroy="allow")})
 """The policy of calls without answers: a plugin's test needs no plan to destroy something."""
 CONFIRMED: Final = Policy()
 """The policy of calls with answers: the user is asked before something is destroyed."""
-POLL_INTERVAL: Final = 4.0
-"""Seconds between polls. Each stage of a deployment is longer, so its progress is the same as with the default, which
-takes twice the requests."""
+POLL_INTERVAL: Final = 8.0
+"""Seconds between polls. The stages of a deployment that its progress shows are longer, so it is the same as with the
+default, which takes three times the requests."""
 
 
 def settings_for(region: SimulatedRegion, username: str) -> Settings:

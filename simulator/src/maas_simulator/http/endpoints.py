@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from maas_simulator.http import (
@@ -144,11 +145,18 @@ ENDPOINTS = tuple(map(_complete, (*SIMULATED, *_OTHERS)))
 
 def find(path: str) -> tuple[Endpoint | None, tuple[str, ...], str | None]:
     """The endpoint of a path, its variable parts, and its op if the path ends in ``op-NAME`` (without a slash)."""
+    number, parts, op = _match(path)
+    return None if number is None else ENDPOINTS[number], parts, op
+
+
+@lru_cache(maxsize=256)
+def _match(path: str) -> tuple[int | None, tuple[str, ...], str | None]:
+    """The number of the endpoint of a path; the rest as in :func:`find`. Clients poll the same few paths."""
     inside = path.removeprefix(PREFIX) if path.startswith(PREFIX) else ""
     rest, _, op = inside.rpartition("op-")
     named = bool(op) and "/" not in op and rest.endswith("/")
-    for endpoint in ENDPOINTS:
+    for number, endpoint in enumerate(ENDPOINTS):
         match = endpoint.pattern.fullmatch(rest if named else inside)
         if match is not None:
-            return endpoint, match.groups(), op if named else None
+            return number, match.groups(), op if named else None
     return None, (), None

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Final
 from urllib.parse import quote
@@ -155,6 +155,11 @@ def _hardware(machine: SimulatedMachine) -> JSON:
         "bios_boot_method": machine.hardware.boot_method if known or machine.booted else None,
         "memory": machine.memory if known else 0,
         "hardware_info": info,
-        "hardware_uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"hardware.{machine.system_id}.maas")) if known else None,
+        "hardware_uuid": _hardware_uuid(machine.system_id) if known else None,
         "numanode_set": [{"index": 0, "memory": memory, "cores": list(range(cores)), "hugepages_set": []}],
     }
+
+
+@lru_cache(maxsize=50_000)
+def _hardware_uuid(system_id: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"hardware.{system_id}.maas"))

@@ -6,6 +6,7 @@ names it as its ``group``, and so does a logical volume. The sizes follow from t
 
 import uuid
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import count
 from typing import Any, Final
 
@@ -80,8 +81,9 @@ def group_free(storage: Storage, group: Record) -> int:
     return group_size(storage, group) - sum(int(each["size"]) for each in storage.devices.where(group=group["id"]))
 
 
+@lru_cache(maxsize=50_000)
 def new_uuid(what: str, number: int) -> str:
-    """Build the UUID of an object."""
+    """Build the UUID of an object: always the same, so that it need not be stored."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{what}-{number}.maas"))
 
 

@@ -24,6 +24,7 @@ from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.next_steps import query_power_state
 from maas_mcp.operations.progress import ProgressReporter, discard_progress
+from maas_mcp.testing.host import POLL_INTERVAL
 from maas_simulator import Fault
 from maas_simulator.model.statuses import Status
 from tests.house import House, client_of, resumed
@@ -33,6 +34,8 @@ pytestmark = pytest.mark.anyio
 
 TEXT = {"Content-Type": "text/plain"}
 PAGE = {"Content-Type": "text/html"}
+WITHIN_SECONDS = 2 * POLL_INTERVAL
+"""Long enough for two polls, and much shorter than the minute for an answer that does not come from MAAS."""
 
 
 def take_over(house: House) -> None:
@@ -222,7 +225,7 @@ class TestHalfWay:
 
         assert failure.value.hint == "MAAS does not show that it started: node01 (7xneda) is Ready."
 
-        assert anyio.current_time() < 10
+        assert anyio.current_time() < WITHIN_SECONDS
         assert any('MAAS answered 500: "Error determining BMC task queue' in each for each in house.messages)
 
     async def test_a_machine_without_a_power_type_is_refused_in_maas_words_within_seconds(self, house: House) -> None:
@@ -231,7 +234,7 @@ class TestHalfWay:
         with pytest.raises(MaasMcpError, match="Unconfigured power type"):
             await house.run("node01", Commission)
 
-        assert anyio.current_time() < 10
+        assert anyio.current_time() < WITHIN_SECONDS
 
     async def test_a_generic_reason_is_completed_with_maas_other_messages(self, house: House) -> None:
         house.region.bmc_down("node01", errors="agent")
@@ -366,7 +369,7 @@ class TestAnswers:
         with pytest.raises(MaasError, match=str(status)) as failure:
             await house.run("node01")
 
-        assert anyio.current_time() < 10
+        assert anyio.current_time() < WITHIN_SECONDS
         assert (failure.value.hint or "").startswith("MAAS does not show that it started: node01 (7xneda) is Ready. ")
         assert house.posts == 1
 
@@ -377,7 +380,7 @@ class TestAnswers:
         with pytest.raises(MaasError, match=words):
             await house.run("node01")
 
-        assert anyio.current_time() < 10
+        assert anyio.current_time() < WITHIN_SECONDS
         assert any(each.startswith(f'MAAS answered 500: "{words}"; it is not known yet') for each in house.messages)
         assert house.posts == 1
 
@@ -407,7 +410,7 @@ class TestAnswers:
         with pytest.raises(MaasError, match="ExitError: exit status 1"):
             await house.run("node07", Release)
 
-        assert anyio.current_time() < 10
+        assert anyio.current_time() < WITHIN_SECONDS
 
 
 async def test_a_request_that_maas_reverts_without_a_message_has_no_known_cause(house: House) -> None:

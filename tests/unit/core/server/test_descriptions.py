@@ -23,10 +23,9 @@ from maas_mcp.operations.next_steps import (
     read_machine,
     unlock,
 )
-from maas_mcp.plugins.registry import HOST_TOOLS, load_registry
+from maas_mcp.plugins.registry import HOST_TOOLS
 from maas_mcp.plugins.schemas import output_schema
 from maas_mcp.server.instructions import VERBS, instructions_for
-from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings
 from tests.own_plugins import own_tools
@@ -230,10 +229,6 @@ def test_a_filter_has_the_same_type_in_every_tool(tool: str) -> None:
 
 @pytest.mark.parametrize("status", MachineStatus)
 def test_the_list_accepts_every_status_that_it_shows(status: MachineStatus) -> None:
-    model = next(
-        type(tool).arguments
-        for tool in served_tools(load_registry(allow=("inventory",), strict=True)).values()
-        if tool.name == "maas_list_machines"
-    )
+    model = type(SERVED["maas_list_machines"]).arguments
     shown = Machine.from_response({"system_id": "7xneda", "status": int(status)}).status_name
     assert model.model_validate({"status": [shown]}).model_dump()["status"] == [status.filter_value]

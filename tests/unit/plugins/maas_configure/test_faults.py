@@ -125,28 +125,25 @@ async def test_a_request_that_is_lost_is_reported_and_not_repeated(trial: Trial,
     assert ("seems to have had no effect" if trial.change.proves else "unknown") in (failure.value.hint or "")
 
 
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        ({"status": 409, "body": "Not possible in this state."}, MaasConflictError),
-        ({"answer": "database conflict"}, MaasUnavailableError),
-        ({"answer": "rack down"}, MaasUnavailableError),
-        ({"answer": "rate limit"}, MaasUnavailableError),
-        ({"status": 500, "body": "ExitError: exit status 1"}, MaasError),
-    ],
-    ids=str,
+REFUSALS_AND_FAILURES: tuple[tuple[dict[str, Any], type[MaasError]], ...] = (
+    ({"status": 409, "body": "Not possible in this state."}, MaasConflictError),
+    ({"answer": "database conflict"}, MaasUnavailableError),
+    ({"answer": "rack down"}, MaasUnavailableError),
+    ({"answer": "rate limit"}, MaasUnavailableError),
+    ({"status": 500, "body": "ExitError: exit status 1"}, MaasError),
 )
-async def test_a_refusal_or_failure_is_reported_and_not_repeated(
-    trial: Trial, answer: dict[str, Any], error: type[MaasError]
-) -> None:
-    trial.add_fault(**answer)
 
-    with pytest.raises(error) as failure:
-        await trial.call()
 
-    assert not trial.happened
-    assert trial.requests == 1
-    assert PASSWORD not in f"{failure.value.message} {failure.value.hint} {failure.value.maas_says}"
+async def test_a_refusal_or_failure_is_reported_and_not_repeated(trial: Trial) -> None:
+    for calls, (answer, error) in enumerate(REFUSALS_AND_FAILURES, 1):
+        trial.add_fault(**answer)
+
+        with pytest.raises(error) as failure:
+            await trial.call()
+
+        assert not trial.happened, answer
+        assert trial.requests == calls, answer
+        assert PASSWORD not in f"{failure.value.message} {failure.value.hint} {failure.value.maas_says}"
 
 
 async def test_a_failure_of_maas_after_the_change_is_no_failure_of_the_change(trial: Trial) -> None:

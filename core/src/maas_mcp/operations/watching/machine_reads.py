@@ -69,7 +69,7 @@ class MachineReads:
         if groups.routine:
             self._routine_at = math.inf
             tasks.start_soon(self._read_routine, [(ids, self._reserve(free, ids)) for ids in groups.routine])
-        if not self._reading_sets:
+        if not self._reading_sets and any(each.sets_to_read(now) for each in followed):
             tasks.start_soon(self._read_script_sets, followed)
 
     def _reserve(self, free: Sequence[Subscription], ids: Sequence[SystemId]) -> list[Subscription]:
