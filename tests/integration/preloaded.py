@@ -16,6 +16,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from pkgutil import walk_packages
 from typing import Any
 
 from pydantic import BaseModel
@@ -28,8 +29,6 @@ MODULES = (
     "encodings.idna",
     "encodings.utf_8_sig",
     "httpcore",
-    "maas_configure.machines",
-    "maas_inventory.informer.session",
     "maas_mcp.access.configuration",
     "maas_mcp.cli.call",
     "maas_mcp.cli.demonstration",
@@ -54,6 +53,8 @@ MODULES = (
     "uvicorn.protocols.http.h11_impl",
 )
 """The modules that a server imports until it has answered the first calls, and those of the commands."""
+PACKS = ("maas_commission", "maas_configure", "maas_deploy", "maas_inventory")
+"""The packages of which a server imports all modules, in its first calls."""
 STREAMS = {"stdin": ("r", -1, "strict"), "stdout": ("w", -1, "strict"), "stderr": ("w", 1, "backslashreplace")}
 """The mode, the buffering and the error handler of each standard stream."""
 REQUEST_SIZE = 131_072
@@ -162,8 +163,11 @@ def build_models(base: type[BaseModel]) -> None:
 if __name__ == "__main__":
     descriptor, path, python, scripts = sys.argv[1:]
     sys.path[0] = scripts  # as Python sets it for `maas-mcp`
-    for module in MODULES:
-        import_module(module)
+    for name in MODULES + PACKS:
+        import_module(name)
+    for name in PACKS:
+        for module in walk_packages(sys.modules[name].__path__, f"{name}."):
+            import_module(module.name)
     registry = import_module("maas_mcp.plugins.registry").load_registry()
     import_module("maas_mcp.server.catalogue").served_tools(registry)
     build_models(BaseModel)

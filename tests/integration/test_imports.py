@@ -35,3 +35,40 @@ def test_the_pytest_plugin_costs_nothing_until_its_fixture_is_used() -> None:
     """pytest imports the plugin in every run wherever the core is installed."""
     added = imported_by("import pytest, maas_mcp.pytest_plugin") - imported_by("import pytest")
     assert added == {"maas_mcp", "maas_mcp.pytest_plugin"}
+
+
+@pytest.mark.parametrize("plugin", ["maas_deploy", "maas_commission", "maas_inventory", "maas_configure"])
+def test_loading_a_plugin_builds_no_validator_of_its_tools(plugin: str) -> None:
+    """Together the validators take more time than everything else that plugins do at a start."""
+    code = f"""
+from pydantic import BaseModel
+from maas_mcp.plugins.registry import load_registry
+registry = load_registry(allow=["{plugin.removeprefix("maas_")}"])
+assert registry.tools
+models = [model for tool in registry.tools.values() for model in (tool.arguments, tool.returns)]
+print(*("built:" + each.__name__ for each in models if each.__pydantic_complete__))
+"""
+    assert not {each for each in imported_by(code) if each.startswith("built:")}
+
+
+@pytest.mark.parametrize(
+    ("plugin", "called"),
+    [
+        ("maas_configure", {"choices", "interfaces", "changes"}),
+        (
+            "maas_inventory",
+            {"boot_resources", "import_progress", "event_search", "script_runs", "informer", "search.searching"}
+            | {"objects.pages", "objects.row", "objects.catalogue", "machines.pages", "machines.net_changes"},
+        ),
+    ],
+)
+def test_loading_a_plugin_imports_nothing_that_only_calls_need(plugin: str, called: set[str]) -> None:
+    loaded = imported_by(f"import {plugin}.plugin")
+    assert f"{plugin}.plugin" in loaded
+    assert not {f"{plugin}.{name}" for name in called} & loaded
+
+
+def test_loading_plugins_imports_no_reader_of_skills() -> None:
+    loaded = imported_by("from maas_mcp.plugins.registry import load_registry\nload_registry()")
+    assert "maas_inventory.plugin" in loaded
+    assert "maas_mcp.plugins.skills" not in loaded

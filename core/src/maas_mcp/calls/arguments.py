@@ -14,9 +14,9 @@ from maas_mcp.calls.client_values import read_properties
 from maas_mcp.errors import InvalidArgumentsError
 from maas_mcp.machine_text import cut
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
-from maas_mcp.plugins.portability import Schema, to_portable
+from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool
-from maas_mcp.plugins.schemas import exact_schema
+from maas_mcp.plugins.schemas import exact_schema, input_schema
 from maas_mcp.plugins.validation import OPERATION_ID, REGION_OPTION, added_options, one_of
 
 ProgressToken = str | int
@@ -41,13 +41,13 @@ class ClientFeatures:
     """The name that the client gives itself. It is not verified."""
 
 
-class Meta(BaseModel):
+class Meta(BaseModel, defer_build=True):
     """``_meta`` among the arguments."""
 
     progressToken: ProgressToken | None = None  # noqa: N815 - MCP's name
 
 
-class CallOptions(BaseModel):
+class CallOptions(BaseModel, defer_build=True):
     """The arguments that the host adds to a tool's own."""
 
     # The bounds are not published: each operation would repeat them, and no model has reason to exceed them.
@@ -94,9 +94,9 @@ def published_arguments(tool: AnyTool, client: ClientFeatures, regions: Sequence
 
 @cache  # the views of several clients share them
 def _published(arguments: type[BaseModel], option_names: tuple[str, ...], regions: tuple[str, ...]) -> Schema:
-    schema, options = exact_schema(arguments), exact_schema(CallOptions)["properties"] | _published_region(regions)
+    schema, options = input_schema(arguments), input_schema(CallOptions)["properties"] | _published_region(regions)
     own = {name: options[name] for name in option_names}
-    return to_portable({**schema, "properties": {**schema["properties"], **own}})
+    return {**schema, "properties": {**schema["properties"], **own}}
 
 
 def takes_region(tool: AnyTool, regions: Sequence[str]) -> bool:

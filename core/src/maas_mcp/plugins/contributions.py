@@ -17,12 +17,13 @@ from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.running.results import kind_of
 from maas_mcp.plugins.discovery import FoundPlugin
 from maas_mcp.plugins.prompts import AnyPrompt, declared_prompts
-from maas_mcp.plugins.skills import declared_packages
 from maas_mcp.plugins.validation import (
     LIFESPAN,
     PROCESS_LIFESPAN,
     SETTINGS,
+    SKILLS,
     AnyTool,
+    call_hook,
     declared_classes,
     find_observer,
     hook_results,
@@ -89,7 +90,7 @@ def collect(
         resources=tuple(resource() for resource in declared_classes(manager, ["maas_mcp_resources"])),
         completions=tuple(each() for each in declared_classes(manager, ["maas_mcp_completions"])),
         prompts=tuple(declared_prompts(manager)),
-        skills=declared_packages(manager),
+        skills=_skill_packages(manager),
         settings=None if model is None else read_settings(model),
         process_lifespan=_lifespan(manager, PROCESS_LIFESPAN),
         lifespan=_lifespan(manager, LIFESPAN),
@@ -141,3 +142,16 @@ def _lifespan(manager: pluggy.PluginManager, hook: str) -> Callable[[Any], Abstr
 def contributors(plugins: Collection[Contributions]) -> dict[type, Contributions]:
     """Return the plugin of each declared class."""
     return {declared: each for each in plugins for declared in each.classes}
+
+
+def _skill_packages(manager: pluggy.PluginManager) -> tuple[str, ...]:
+    """The names of the plugin's packages with skills, which are read when they are used."""
+    packages = []
+    for package in call_hook(manager, SKILLS, "names of packages", '["acme_rescue"]'):
+        if not isinstance(package, str) or not all(part.isidentifier() for part in package.split(".")):
+            raise PluginError(
+                f"{SKILLS}() returned {package!r} in its list. Expected the name of a Python package with a folder "
+                "`skills`. Return your package's name, such as `acme_rescue`."
+            )
+        packages.append(package)
+    return tuple(packages)

@@ -51,7 +51,11 @@ def read_plugin_settings(name: str, model: type[BaseModel], table: Mapping[str, 
 
 def _source_class(prefix: str, model: type[BaseModel]) -> type[BaseSettings]:
     """Return a subclass of the plugin's model whose fields are read from the environment."""
-    body = {"model_config": SettingsConfigDict(env_prefix=prefix, env_ignore_empty=True, populate_by_name=True)}
+    body = {
+        "model_config": SettingsConfigDict(
+            env_prefix=prefix, env_ignore_empty=True, populate_by_name=True, defer_build=True
+        )
+    }
     # typing has no class with a variable as its base.
     return cast(
         "type[BaseSettings]", new_class(model.__name__, (model, BaseSettings), {}, lambda own: own.update(body))

@@ -19,7 +19,6 @@ from maas_mcp.plugins.contributions import Contributions, check_unique, collect
 from maas_mcp.plugins.discovery import FoundPlugin, find, load, variable_of
 from maas_mcp.plugins.import_watch import ImportWatch, UserInterrupt
 from maas_mcp.plugins.prompts import AnyPrompt, check_prompt_names
-from maas_mcp.plugins.skills import read_skills
 from maas_mcp.plugins.validation import (
     AnyTool,
     check_before_import,
@@ -198,6 +197,8 @@ def _read_settings(name: str, table: Mapping[str, Any], model: type[BaseModel]) 
 
 def _with_skills(records: Iterable[PluginRecord], packages: Mapping[str, Sequence[str]]) -> tuple[PluginRecord, ...]:
     """The records with the plugins' skills, which are read."""
+    from maas_mcp.plugins.skills import read_skills  # noqa: PLC0415 - not needed to list the tools
+
     skills, broken = read_skills(packages)
     return tuple(
         replace(

@@ -5,6 +5,7 @@ used yet. Results are mostly flat models of plain types; the generator is used f
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -20,7 +21,7 @@ Models = tuple[type[BaseModel], ...]
 PUBLISHED_DEPTH: Final = 2
 """Levels of objects whose fields the schema of a result names."""
 _PLAIN: Final[Mapping[Any, str]] = MappingProxyType(
-    {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
+    {str: "string", int: "integer", float: "number", bool: "boolean", datetime: "string", NoneType: "null"}
 )
 _ARRAYS: Final = (list, tuple, set, frozenset, Sequence)
 _MAPPINGS: Final = (dict, Mapping)
@@ -54,13 +55,18 @@ def plain_schema(model: type[BaseModel], within: Models = ()) -> Schema:
         or model.__pydantic_root_model__
         or not model.model_config.keys() <= _PLAIN_CONFIG
         or model in within
-        or any(getattr(model, hook).__func__ is not getattr(BaseModel, hook).__func__ for hook in _HOOKS)
+        or has_own_hooks(model)
     ):
         raise NotPlainError
     if len(within) == PUBLISHED_DEPTH:
         return {"type": "object"}
     fields = {each.serialization_alias or name: each for name, each in model.model_fields.items() if not each.exclude}
     return {"type": "object", "properties": {name: _field(each, (*within, model)) for name, each in fields.items()}}
+
+
+def has_own_hooks(model: type[BaseModel]) -> bool:
+    """Whether a model changes its schema itself."""
+    return any(getattr(model, hook).__func__ is not getattr(BaseModel, hook).__func__ for hook in _HOOKS)
 
 
 def nullable(schema: Schema) -> Schema:

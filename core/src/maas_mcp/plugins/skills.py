@@ -13,17 +13,13 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
-import pluggy
-
 from maas_mcp.errors import PluginError
-from maas_mcp.plugins.validation import SKILLS, call_hook
 
 FOLDER: Final = "skills"
 """The folder of a package with its skills, one folder each."""
 MAIN_FILE: Final = "SKILL.md"
 NAME: Final = re.compile(r"(?=.{1,64}$)[a-z0-9]+(-[a-z0-9]+)*")
 """The names that the Agent Skills specification allows."""
-PACKAGE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 DESCRIPTION_LENGTH: Final = 1024
 """Maximum characters of a description (Agent Skills specification)."""
 MAX_FILES: Final = 512
@@ -87,23 +83,6 @@ class BrokenSkill:
     path: str
     """``acme_rescue/skills/boot-a-rack``."""
     error: str
-
-
-def declared_packages(manager: pluggy.PluginManager) -> tuple[str, ...]:
-    """Call the hook of the manager's one plugin, and return the names of its packages with skills.
-
-    Raises:
-        PluginError: The hook returned something else. Exceptions of the plugin's own code are not caught.
-    """
-    packages = []
-    for package in call_hook(manager, SKILLS, "names of packages", '["acme_rescue"]'):
-        if not isinstance(package, str) or not PACKAGE.fullmatch(package):
-            raise PluginError(
-                f"{SKILLS}() returned {package!r} in its list. Expected the name of a Python package with a folder "
-                f"`{FOLDER}`. Return your package's name, such as `acme_rescue`."
-            )
-        packages.append(package)
-    return tuple(packages)
 
 
 def read_skills(packages: Mapping[str, Sequence[str]]) -> tuple[list[Skill], list[BrokenSkill]]:

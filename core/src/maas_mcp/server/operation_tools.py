@@ -15,7 +15,7 @@ MAX_WAIT: Final = 3600.0
 OPERATION_ID: Final = "Complete, as returned."
 
 
-class OperationId(BaseModel):
+class OperationId(BaseModel, defer_build=True):
     """An operation."""
 
     operation_id: str = Field(description=OPERATION_ID)
@@ -39,7 +39,7 @@ class GetOperation(Tool[OperationId, OperationReport]):
         return _summary(result)
 
 
-class WaitArguments(BaseModel):
+class WaitArguments(BaseModel, defer_build=True):
     """An operation, and a time limit."""
 
     operation_id: str = Field(description=OPERATION_ID)
@@ -67,7 +67,7 @@ class WaitForOperation(Tool[WaitArguments, OperationReport]):
         return _summary(result)
 
 
-class CancelArguments(BaseModel):
+class CancelArguments(BaseModel, defer_build=True):
     """An operation, and whether to abort it."""
 
     operation_id: str = Field(description=OPERATION_ID)
@@ -102,7 +102,7 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
         return _summary(result)
 
 
-class ListArguments(BaseModel):
+class ListArguments(BaseModel, defer_build=True):
     """A page."""
 
     limit: int = Field(default=MAX_LISTED, ge=1, le=MAX_LISTED)

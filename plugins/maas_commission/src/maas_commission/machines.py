@@ -9,7 +9,7 @@ from maas_mcp.api import Machine, MachineText, SystemId
 TAKE_OVER = "Confirm that you may take it from its owner."
 
 
-class MachineArguments(BaseModel):
+class MachineArguments(BaseModel, defer_build=True):
     """A machine."""
 
     system_id: SystemId

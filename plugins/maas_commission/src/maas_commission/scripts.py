@@ -36,7 +36,7 @@ def _check_parameters(parameters: dict[str, str]) -> dict[str, str]:
     return parameters
 
 
-class RunScripts(BaseModel):
+class RunScripts(BaseModel, defer_build=True):
     """The parameters that MAAS's ``commission`` and ``test`` share."""
 
     system_id: SystemId

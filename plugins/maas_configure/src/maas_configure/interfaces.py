@@ -1,10 +1,9 @@
-"""The network interfaces of a machine, as MAAS's JSON and as rows of results."""
+"""The network interfaces of a machine, as MAAS's JSON."""
 
 from ipaddress import ip_address
 from typing import Any, Final
 
-from pydantic import BaseModel, Field
-
+from maas_configure.interface_rows import InterfaceRow, LinkRow
 from maas_configure.machines import label
 from maas_mcp.api import MaasModel, Machine, MachineText, OperationRefusedError, quoted
 from maas_mcp.api import MachineStatus as S
@@ -91,41 +90,6 @@ class NetworkedMachine(Machine):
                 f"{label(self)} has no interface {quoted(name)}. Expected one of: {known}. Nothing was sent to MAAS."
             )
         return found
-
-
-class LinkRow(BaseModel, defer_build=True):
-    """A link to a subnet."""
-
-    link_id: int
-    mode: str
-    subnet: str | None = Field(description="CIDR.")
-    ip_address: str | None
-
-
-class InterfaceRow(BaseModel, defer_build=True):
-    """An interface."""
-
-    name: MachineText
-    type: str
-    mac_address: str | None
-    vid: int | None = Field(description="VLAN tag, 0 for untagged; null if disconnected.")
-    fabric: MachineText | None
-    parents: list[MachineText]
-    bond_mode: str | None
-    connected: bool | None
-    link_speed: int = Field(description="Mbit/s.")
-    mtu: int | None
-    links: list[LinkRow]
-
-    def line(self) -> str:
-        """The interface in one line."""
-        on = f" on {' and '.join(f'{each}' for each in self.parents)}" if self.parents else ""
-        vlan = "disconnected" if self.vid is None else f"VLAN {self.vid} of {self.fabric}"
-        links = [
-            " ".join(filter(None, [each.mode, each.subnet, each.ip_address, f"(link {each.link_id})"]))
-            for each in self.links
-        ]
-        return f"{self.name}: {self.type}{on}, {vlan}, {', '.join(links) or 'no links'}"
 
 
 def row_of(interface: Interface) -> InterfaceRow:

@@ -1,25 +1,11 @@
-"""Arguments, results and checks that several tools of this plugin share."""
+"""Arguments and results that several tools of this plugin share."""
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Annotated, Final, Self, TypeVar
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
-from maas_mcp.api import (
-    MaasClient,
-    MaasProtocolError,
-    Machine,
-    MachineStatus,
-    MachineText,
-    OperationRefusedError,
-    SingleChange,
-    SystemId,
-    ToolContext,
-    another_owner,
-    check_status,
-)
+from maas_mcp.api import Machine, MachineText, SystemId
 
 
 def _check_hostname(name: str) -> str:
@@ -41,10 +27,9 @@ Name = Annotated[str, Field(min_length=1, max_length=255), WithJsonSchema({"type
 """The name of an object of MAAS. The bounds are not published: each tool would repeat them."""
 Hostname = Annotated[str, AfterValidator(_check_hostname)]
 """A hostname. MAAS would read a name with dots as hostname and domain."""
-MachineT = TypeVar("MachineT", bound=Machine)
 
 
-class MachineArguments(BaseModel):
+class MachineArguments(BaseModel, defer_build=True):
     """A machine."""
 
     system_id: SystemId
@@ -75,61 +60,3 @@ class MachineState(BaseModel, defer_build=True):
 def label(machine: Machine) -> str:
     """The machine's hostname and system id: ``node04 (b6f86m)``."""
     return f"{machine.hostname} ({machine.system_id})"
-
-
-async def read_machine(maas: MaasClient, system_id: SystemId, model: type[MachineT]) -> MachineT:
-    """Read one machine with more fields than ``maas.machine`` reads.
-
-    Raises:
-        MaasProtocolError: The response describes another machine.
-    """
-    machine = model.from_response(await maas.get(f"machines/{system_id}/"))
-    if machine.system_id != system_id:
-        raise MaasProtocolError(f"MAAS returned another machine than the requested {system_id}.")
-    return machine
-
-
-@dataclass(frozen=True)
-class MachineChange(SingleChange[MachineT]):
-    """A change of a machine that a read of the machine shows."""
-
-    before: MachineT
-
-    async def read(self, maas: MaasClient) -> MachineT:
-        """The machine, with the same fields as before."""
-        return await read_machine(maas, self.before.system_id, type(self.before))
-
-    def target(self) -> str:
-        """The machine."""
-        return label(self.before)
-
-
-async def check_changeable(
-    ctx: ToolContext,
-    machine: Machine,
-    statuses: Collection[MachineStatus] | None = None,
-    *,
-    to: str,
-    any_owner: bool | None = None,
-) -> None:
-    """Check that a machine, as it was just read, may be changed.
-
-    Args:
-        ctx: The tool's services.
-        machine: The machine.
-        statuses: The statuses in which MAAS allows it; ``None`` for all.
-        to: The change, for messages: ``be edited``.
-        any_owner: The tool's argument that confirms a change of another user's machine; ``None`` if it has none.
-
-    Raises:
-        OperationRefusedError: The machine is locked, has another status, or belongs to another user.
-    """
-    await check_status(ctx, machine, statuses, to=to)
-    if any_owner is True:
-        return
-    if owner := await another_owner(ctx.maas, machine):
-        confirm = "" if any_owner is None else " To change it anyway, call again with any_owner: true."
-        raise OperationRefusedError(
-            f"{label(machine)} belongs to {owner}, so it cannot {to}. Nothing was sent to MAAS.",
-            hint=f"Ask {owner} first.{confirm}",
-        )

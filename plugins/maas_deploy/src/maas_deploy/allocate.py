@@ -26,7 +26,7 @@ MAY_BE_ALLOCATED: Final = (
 LIST_ALLOCATED: Final = NextStep("machines read", {"status": ["allocated"]}, why="List the allocated machines")
 
 
-class AllocateMachine(BaseModel):
+class AllocateMachine(BaseModel, defer_build=True):
     """The constraints of MAAS's ``allocate``. A machine must meet all of them."""
 
     name: str | None = Field(default=None, description="Hostname or FQDN.")

@@ -25,7 +25,7 @@ _SERIES: Final = {"16.04": "xenial", "18.04": "bionic", "20.04": "focal", "22.04
 """Ubuntu LTS releases that MAAS 3.3 to 3.8 deploys: version to series. MAAS accepts both."""
 
 
-class DeployMachine(BaseModel):
+class DeployMachine(BaseModel, defer_build=True):
     """The parameters of ``deploy`` in MAAS 3.3 to 3.8."""
 
     system_id: SystemId

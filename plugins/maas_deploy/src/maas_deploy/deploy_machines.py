@@ -23,7 +23,7 @@ from maas_mcp.api import (
 CONSTRAINTS = {"arch", "cpu_count", "mem", "tags", "not_tags", "zone", "pool"}
 
 
-class DeployMachines(BaseModel):
+class DeployMachines(BaseModel, defer_build=True):
     """The machines, and the image to install on each."""
 
     system_ids: list[SystemId] | None = Field(default=None, min_length=1, max_length=200)

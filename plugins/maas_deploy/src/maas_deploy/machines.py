@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from maas_mcp.api import Machine, MachineText, SystemId
 
 
-class MachineArguments(BaseModel):
+class MachineArguments(BaseModel, defer_build=True):
     """A machine and a comment."""
 
     system_id: SystemId

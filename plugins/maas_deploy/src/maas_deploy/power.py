@@ -172,7 +172,7 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
         return f"{result.hostname} {how}: {result.status_name}, power {result.power_state}."
 
 
-class QueryMachine(BaseModel):
+class QueryMachine(BaseModel, defer_build=True):
     """A machine."""
 
     system_id: SystemId

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from maas_inventory.images import list_images
-from maas_inventory.informer.filters import Filter
 from maas_inventory.lifespan import InventorySettings
-from maas_inventory.objects.reading import read_objects
 from maas_mcp.api import Choice, Completion, ToolContext
 
 if TYPE_CHECKING:
@@ -19,6 +16,7 @@ PATIENCE: Final = 5.0
 async def read_names(ctx: ToolContext, kind: str) -> list[str]:
     """Read the names of all objects of a kind, sorted."""
     from maas_inventory.objects.catalogue import KINDS  # noqa: PLC0415 - its models take a hundredth of the start-up
+    from maas_inventory.objects.reading import read_objects  # noqa: PLC0415 - as the kinds, only a call needs it
 
     return sorted(row.display_name for row in (await read_objects(ctx, KINDS[kind])).rows)
 
@@ -30,7 +28,7 @@ class SystemIds(Completion):
 
     async def choices(self, ctx: "ToolContext[InventorySettings, Informer]") -> Sequence[Choice | str]:
         """Use the informer's machines. While it does not know all of them, some are missing."""
-        rows = (await ctx.state.query(Filter(), patience=PATIENCE)).rows
+        rows = (await ctx.state.query(patience=PATIENCE)).rows
         rows = sorted(rows, key=lambda row: row.hostname)
         return [Choice(each.system_id, tuple(filter(None, (each.hostname, each.fqdn)))) for each in rows]
 
@@ -42,6 +40,8 @@ class Images(Completion):
 
     async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
         """Send one ``GET boot-resources/``."""
+        from maas_inventory.boot_resources import list_images  # noqa: PLC0415 - only a call needs it
+
         names = sorted({each.name for each in await list_images(ctx, None)})
         return [Choice(name, (name.rpartition("/")[2],)) for name in names]
 

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Final
 
-from maas_inventory.informer.filters import Filter
 from maas_inventory.lifespan import InventorySettings
 from maas_inventory.machines.explaining import suggest_names
 from maas_mcp.api import InvalidArgumentsError, MaasNotFoundError, ToolContext, quoted
@@ -33,7 +32,7 @@ async def resolve_machine(ctx: "ToolContext[InventorySettings, Informer]", name:
         )
     odd = f" MAAS lists one that cannot be read: {answer.left_out[0]}." if answer.left_out else ""
     far = "" if answer.complete else f" So far, {answer.known:,} machines are known: repeat the call later."
-    known = await ctx.state.query(Filter(), patience=0)
+    known = await ctx.state.query(patience=0)
     raise MaasNotFoundError(
         f"There is no machine with the system id, hostname, FQDN, MAC or IP address {quoted(name)}, or this user may "
         f"not see it.{odd}{far}",

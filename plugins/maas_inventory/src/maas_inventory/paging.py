@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
-from maas_inventory.objects.row import shorten
+from maas_inventory.values import shorten
 from maas_mcp.api import InvalidArgumentsError, ToolContext, fit_page
 
 NAMED_BYTES: Final = 300

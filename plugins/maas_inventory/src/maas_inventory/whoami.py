@@ -18,7 +18,7 @@ RESPONSES: Final = {
 }
 
 
-class Question(BaseModel):
+class Question(BaseModel, defer_build=True):
     """A tool to ask about."""
 
     tool: Text | None = Field(default=None, description="Also report whether this tool can be used.")

@@ -1,7 +1,7 @@
 """Published schemas of results: read from the fields where that gives what pydantic's generator gives."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -43,11 +43,25 @@ class ByValue(BaseModel):
 
 
 PLAIN: list[Any] = [
-    *(str, int, float, bool, SystemId, Any, Leaf, Branch, list[str], list[Leaf], list[Branch], tuple[int, ...]),
+    *(
+        str,
+        int,
+        float,
+        bool,
+        datetime,
+        SystemId,
+        Any,
+        Leaf,
+        Branch,
+        list[str],
+        list[Leaf],
+        list[Branch],
+        tuple[int, ...],
+    ),
     *(set[str], dict[str, Any], Mapping[str, int], Literal["a", "b"], Annotated[int, Field(ge=1)]),
 ]
 ODD: list[Any] = [
-    *(datetime, Colour, Doubled, ByValue, tuple[int, str], int | str, RootModel[int]),
+    *(timedelta, Colour, Doubled, ByValue, tuple[int, str], int | str, RootModel[int]),
     *(Annotated[int, PlainSerializer(str)], Literal[1, 2]),
 ]
 

@@ -10,17 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_inventory.images import (
-    BootResource,
-    ImageFile,
-    Images,
-    ImageVersion,
-    ImportImages,
-    ImportProgress,
-    NoArguments,
-    format_images,
-    read_images,
-)
+from maas_inventory.boot_resources import BootResource, ImageFile, ImageVersion, read_images
+from maas_inventory.images import Images, ImportImages, NoArguments, format_images
+from maas_inventory.import_progress import ImportProgress
 from maas_mcp.api import CancellationToken, MaasClient, MaasPermissionError, ProgressReporter, ToolContext, Verdict
 from maas_mcp.errors import OperationFailedError
 from maas_mcp.maas.reading import JSON

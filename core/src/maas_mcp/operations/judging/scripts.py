@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection, Sequence
 from itertools import chain
-from statistics import fmean
 from typing import Final
 
 from maas_mcp.maas.models import ScriptResult, ScriptSet, ScriptSetName, ScriptStatus
@@ -96,7 +95,7 @@ def completed_fraction(results: Sequence[ScriptResult]) -> float:
     """Return the completed fraction of the scripts, from 0.0 to 1.0."""
     estimates = [parse_duration(result.estimated_runtime) for result in results]
     known = [max(estimate, MIN_WEIGHT) for estimate in estimates if estimate is not None]
-    usual = fmean(known) if known else MIN_WEIGHT
+    usual = sum(known) / len(known) if known else MIN_WEIGHT
     weights = [usual if estimate is None else max(estimate, MIN_WEIGHT) for estimate in estimates]
     parts = [weight * _completed_share(result, weight) for result, weight in zip(results, weights, strict=True)]
     return sum(parts) / sum(weights)

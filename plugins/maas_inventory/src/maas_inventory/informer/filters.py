@@ -149,6 +149,10 @@ class Filter:
         return {name: value for name, value in query.items() if value}
 
 
+EVERY: Final = Filter()
+"""Matches every machine."""
+
+
 def _is_one_of(name: str, values: frozenset[object]) -> Test:
     return lambda row: getattr(row, name) in values
 

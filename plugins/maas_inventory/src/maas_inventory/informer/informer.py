@@ -13,16 +13,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.abc import TaskGroup
 
-from maas_inventory.informer.filters import Filter, read_mac
-from maas_mcp.api import (
-    Events,
-    LeftOut,
-    MaasBadRequestError,
-    MaasClient,
-    MaasMcpError,
-    ProgressReporter,
-    SystemId,
-)
+from maas_inventory.informer.filters import EVERY, Filter, read_mac
+from maas_mcp.api import Events, LeftOut, MaasBadRequestError, MaasClient, MaasMcpError, ProgressReporter, SystemId
 
 if TYPE_CHECKING:  # they import msgspec, which no call needs before the first question
     from maas_inventory.informer.rows import Row
@@ -98,9 +90,9 @@ class Informer:
         self._session: Session | None = None
 
     async def query(
-        self, wanted: Filter, *, progress: ProgressReporter | None = None, patience: float = PATIENCE
+        self, wanted: Filter = EVERY, *, progress: ProgressReporter | None = None, patience: float = PATIENCE
     ) -> Answer:
-        """The machines that match a filter. Once all machines are loaded, this sends no request.
+        """The machines that match a filter, or all of them. Once all machines are loaded, this sends no request.
 
         Before, MAAS is asked for the machines that match a selective filter, or those that may match are loaded first.
         A filter with ``agent_name`` is always asked of MAAS, because machines do not show it.

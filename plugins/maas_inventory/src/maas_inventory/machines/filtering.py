@@ -1,13 +1,15 @@
 """The arguments by which machines are filtered, and the informer's filter that they stand for."""
 
 from ipaddress import ip_network
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
 from maas_inventory.arguments import Text
-from maas_inventory.informer.filters import Filter, read_mac
 from maas_mcp.api import MachineStatus
+
+if TYPE_CHECKING:
+    from maas_inventory.informer.filters import Filter
 
 FAILED: Final = "failed"
 """Stands for all statuses of a failure."""
@@ -41,6 +43,8 @@ StatusFilter = Annotated[str, AfterValidator(_check_status), WithJsonSchema({"ty
 
 
 def _check_mac(text: str) -> str:
+    from maas_inventory.informer.filters import read_mac  # noqa: PLC0415 - only a call needs it
+
     mac = read_mac(text)
     if mac is None:
         raise ValueError("expected a whole MAC address, such as 52:54:00:aa:07:01")
@@ -55,7 +59,7 @@ def _check_network(text: str) -> str:
     return text.strip()
 
 
-class MachineFilter(BaseModel):
+class MachineFilter(BaseModel, defer_build=True):
     """The filters. Without a filter, all machines match."""
 
     status: list[StatusFilter] | None = Field(default=None, description="`failed`: all failures.")
@@ -74,8 +78,10 @@ class MachineFilter(BaseModel):
     min_memory: Least = Field(default=0, description="Megabytes.")
     min_storage: Least = Field(default=0, description="Gigabytes.")
 
-    def of_informer(self) -> Filter:
+    def of_informer(self) -> "Filter":
         """The informer's filter."""
+        from maas_inventory.informer.filters import Filter  # noqa: PLC0415 - only a call needs it
+
         return Filter(
             names=tuple(self.hostname or ()),
             statuses=tuple(status for each in self.status or () for status in _BY_NAME[_normalize(each)]),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from maas_inventory.events import BATCH, SLACK
+from maas_inventory.event_search import BATCH, SLACK
 from maas_mcp.api import Event, ToolContext
 
 MAX_READS: Final = 5

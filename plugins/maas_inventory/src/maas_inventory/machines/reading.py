@@ -8,8 +8,7 @@ from pydantic import BaseModel, Field
 
 from maas_inventory.arguments import Text
 from maas_inventory.lifespan import InventorySettings
-from maas_inventory.machine_names import resolve_machine
-from maas_inventory.objects.row import has_value, in_words, shorten
+from maas_inventory.values import has_value, in_words, shorten
 from maas_mcp.api import (
     CarriesMachineText,
     MaasNotFoundError,
@@ -34,7 +33,7 @@ _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{6}")
 """MAAS's own ids. A hostname may look like one."""
 
 
-class MachineName(BaseModel):
+class MachineName(BaseModel, defer_build=True):
     """A machine, and what to show of it."""
 
     system_id: Text = Field(description="Or a hostname, FQDN, MAC or IP address.")
@@ -97,6 +96,8 @@ class GetMachine(Tool[MachineName, MachineDetails]):
 
     async def run(self, ctx: Context, args: MachineName) -> MachineDetails:
         """Send one request for the machine, and more to find it by a name, and for events, scripts and operations."""
+        from maas_inventory.machine_names import resolve_machine  # noqa: PLC0415 - only a call needs it
+
         system_id = args.system_id.strip()
         if not _SYSTEM_ID.fullmatch(system_id):
             system_id = (await resolve_machine(ctx, system_id)).system_id

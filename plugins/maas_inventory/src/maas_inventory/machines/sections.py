@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from maas_inventory.objects.row import JSON, UNSET, Flag, ObjectRow, Whole, each, shorten, taken_from
+from maas_inventory.objects.row import UNSET, Flag, ObjectRow, Whole, each, taken_from
 from maas_inventory.times import show
+from maas_inventory.values import JSON, shorten
 from maas_mcp.api import MachineText, ScriptSetName, SystemId, ToolContext, fit_page
 
 if TYPE_CHECKING:

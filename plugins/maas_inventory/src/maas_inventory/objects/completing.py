@@ -9,7 +9,8 @@ import anyio
 
 from maas_inventory.objects.kind import Kind
 from maas_inventory.objects.reading import Objects
-from maas_inventory.objects.row import JSON, ObjectRow, called, has_value, shorten
+from maas_inventory.objects.row import ObjectRow, called
+from maas_inventory.values import JSON, has_value, shorten
 from maas_mcp.api import MaasError, ToolContext
 
 AT_A_TIME: Final = 2

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from maas_inventory.objects.kind import Kind
-from maas_inventory.objects.row import JSON, UNREADABLE, UNSET, Flag, ObjectRow, Whole, each, taken_from
+from maas_inventory.objects.row import UNREADABLE, UNSET, Flag, ObjectRow, Whole, each, taken_from
+from maas_inventory.values import JSON
 from maas_mcp.api import MachineText
 
 

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from maas_inventory.objects.row import JSON, ObjectRow
+from maas_inventory.objects.row import ObjectRow
+from maas_inventory.values import JSON
 from maas_mcp.api import ToolContext
 
 Filters = Mapping[str, str | int | bool]

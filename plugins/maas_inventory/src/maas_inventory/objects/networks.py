@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from maas_inventory.objects.kind import Filters, Kind
-from maas_inventory.objects.row import JSON, UNREADABLE, UNSET, Flag, ObjectRow, Whole, count, each, taken_from
+from maas_inventory.objects.row import UNREADABLE, UNSET, Flag, ObjectRow, Whole, count, each, taken_from
+from maas_inventory.values import JSON
 from maas_mcp.api import InvalidArgumentsError, MaasModel, MachineText, ToolContext, quoted
 
 ALLOCATIONS: Final = {0: "automatic", 1: "sticky", 4: "user reserved", 5: "DHCP", 6: "discovered"}

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from maas_inventory.objects.kind import Kind
-from maas_inventory.objects.row import JSON, UNREADABLE, UNSET, Amount, ObjectRow, Whole, each, taken_from
+from maas_inventory.objects.row import UNREADABLE, UNSET, Amount, ObjectRow, Whole, each, taken_from
+from maas_inventory.values import JSON
 from maas_mcp.api import MachineText
 
 RUNNING: Final = "running"

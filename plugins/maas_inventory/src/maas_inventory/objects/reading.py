@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from maas_inventory.objects.kind import Filters, Kind
-from maas_inventory.objects.row import JSON, ObjectRow
+from maas_inventory.objects.row import ObjectRow
+from maas_inventory.values import JSON
 from maas_mcp.api import Listing, MaasNotFoundError, MaasPermissionError, MaasProtocolError, ToolContext
 
 NOT_FOUND: Final = 404

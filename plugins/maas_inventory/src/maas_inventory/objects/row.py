@@ -1,16 +1,14 @@
-"""Rows of MAAS's objects: read leniently, and shown in short form, with bounded texts and lists."""
+"""Rows of MAAS's objects: read leniently, and shown in short form."""
 
-import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
+from maas_inventory.values import JSON, has_value, shorten
 from maas_mcp.api import MaasModel, quoted
 
-JSON = Any
-"""A parsed JSON value."""
 Source = tuple[str, ...] | Callable[[Mapping[str, JSON]], JSON]
 """Where a field's value is in MAAS's object: the keys that lead to it, or a function of the object."""
 
@@ -22,12 +20,6 @@ UNREADABLE: Final[JSON] = {}
 Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
 Flag = Annotated[bool, Field(strict=True)]
 Amount = Annotated[float, Field(strict=True)]
-
-_FIELD: Final = re.compile(r"(?!maas_)[a-z0-9_]{1,40}")
-MAX_TEXT: Final = 300
-"""Characters of one text in a row."""
-MAX_ITEMS: Final = 20
-"""Items of one list in a row."""
 
 
 class ObjectRow(MaasModel):
@@ -102,41 +94,6 @@ def each(name: str, *keys: str) -> Callable[[Mapping[str, JSON]], JSON]:
         return [_find({"": item}, ("", *keys)) for item in items] if isinstance(items, list) else UNREADABLE
 
     return find
-
-
-def has_value(value: JSON) -> bool:
-    """Whether a value says something: neither null nor empty."""
-    return value is not None and value not in ("", [], {})
-
-
-def shorten(value: JSON, text: int = MAX_TEXT, items: int = MAX_ITEMS) -> JSON:
-    """Return a text or list in at most ``text`` characters or ``items`` items, with the number of missing ones."""
-    if isinstance(value, str) and len(value) > text:
-        return type(value)(f"{value[:text]}… ({len(value) - text:,} more characters)")
-    if isinstance(value, list):
-        more = [f"… and {len(value) - items:,} more"] if len(value) > items else []
-        return [*(shorten(one, text, items) for one in value[:items]), *more]
-    return value
-
-
-def in_words(value: JSON) -> str:
-    """Return a value for a line of a summary. Texts are quoted, unless they are plain names."""
-    if isinstance(value, dict):
-        return ", ".join(f"{_name_in_words(str(name))} {in_words(each)}" for name, each in value.items())
-    if isinstance(value, list):
-        return f"[{'; '.join(map(in_words, value)) if _has_objects(value) else ', '.join(map(in_words, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return quoted(value) if isinstance(value, str) else str(value)
-
-
-def _name_in_words(name: str) -> str:
-    """Return the name of a field, quoted if it may be a word of a user or the name of a tool."""
-    return name if _FIELD.fullmatch(name) else quoted(name)
-
-
-def _has_objects(values: list[JSON]) -> bool:
-    return any(isinstance(each, dict) for each in values)
 
 
 def called(row: ObjectRow) -> str:

@@ -6,7 +6,8 @@ from fnmatch import translate
 from typing import Any, Final
 
 from maas_inventory.objects.kind import Filters, Kind
-from maas_inventory.objects.row import JSON, ObjectRow
+from maas_inventory.objects.row import ObjectRow
+from maas_inventory.values import JSON
 from maas_mcp.api import InvalidArgumentsError
 
 SortKey = tuple[Any, ...]

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
-from maas_inventory.images import BootResource
+from maas_inventory.boot_resources import BootResource
 from maas_inventory.objects.kind import Kind
-from maas_inventory.objects.row import JSON, UNSET, Flag, ObjectRow, Whole, taken_from
+from maas_inventory.objects.row import UNSET, Flag, ObjectRow, Whole, taken_from
+from maas_inventory.values import JSON
 from maas_mcp.api import MachineText, ToolContext
 
 

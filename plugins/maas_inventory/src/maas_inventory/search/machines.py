@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from maas_inventory.informer.filters import Filter
 from maas_inventory.lifespan import InventorySettings
 from maas_inventory.search.query import Match, Query
 from maas_mcp.api import ToolContext
@@ -43,7 +42,7 @@ class MachineSearch:
             MaasError: MAAS cannot be read.
         """
         informer = self._ctx.state
-        answer = await informer.query(Filter(), progress=self._ctx.progress, patience=PATIENCE)
+        answer = await informer.query(progress=self._ctx.progress, patience=PATIENCE)
         rows = {row.system_id: row for row in answer.rows}
         if not answer.complete:
             self.unsearched = f"only {answer.known:,} are known so far; repeat the search later"

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final
 
 from maas_inventory.informer.filters import read_mac
-from maas_inventory.objects.row import JSON, has_value
+from maas_inventory.values import JSON, has_value
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

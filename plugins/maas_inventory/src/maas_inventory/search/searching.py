@@ -11,9 +11,10 @@ from maas_inventory.objects.catalogue import KINDS
 from maas_inventory.objects.kind import Kind
 from maas_inventory.objects.kind_names import MACHINE
 from maas_inventory.objects.reading import explained, objects_of
-from maas_inventory.objects.row import JSON, ObjectRow, shorten
+from maas_inventory.objects.row import ObjectRow
 from maas_inventory.search.machines import MachineSearch
 from maas_inventory.search.query import Match, Query
+from maas_inventory.values import JSON, shorten
 from maas_mcp.api import MaasError, ToolContext
 
 NAMED: Final = (

@@ -18,7 +18,7 @@ MANY: Final = "For all of these machines, list the machines with a filter, such 
 NOTHING: Final = "Nothing matches. For machines by other facts, list the machines with a filter."
 
 
-class SearchText(BaseModel):
+class SearchText(BaseModel, defer_build=True):
     """The text to search for."""
 
     text: str = Field(min_length=1, max_length=200, description="A name or part of it, words, IP, MAC or CIDR.")
