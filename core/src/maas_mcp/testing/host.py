@@ -41,7 +41,7 @@ CONFIRMED: Final = Policy()
 """The policy of calls with answers: the user is asked before something is destroyed."""
 POLL_INTERVAL: Final = 8.0
 """Seconds between polls. The stages of a deployment that its progress shows are longer, so it is the same as with the
-default, which takes three times the requests."""
+default, which takes more than twice the requests."""
 
 
 def settings_for(region: SimulatedRegion, username: str) -> Settings:
