@@ -47,9 +47,13 @@ def follow(server: Driver, *uris: str) -> None:
         for uri in uris:
             server.request("resources/subscribe", {"uri": uri})
         return
+    before = count_acknowledged(server)
     server.start_request("subscriptions/listen", {"notifications": {"resourceSubscriptions": list(uris)}})
-    acknowledged = "notifications/subscriptions/acknowledged"
-    eventually(lambda: [each for each in server.received if each.get("method") == acknowledged], "the stream's start")
+    eventually(lambda: count_acknowledged(server) > before, "the stream's start")
+
+
+def count_acknowledged(server: Driver) -> int:
+    return [each.get("method") for each in list(server.received)].count("notifications/subscriptions/acknowledged")
 
 
 def deploy(server: Driver, system_id: str = "7xneda") -> str:
