@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -24,23 +24,52 @@ from pydantic import BaseModel, SecretStr
 from maas_mcp.api import Effects, Tool, ToolContext
 from maas_mcp.audit.lines import HEAD_BYTES
 from maas_mcp.calls import chain
-from maas_mcp.calls.audit import admit_call, audit_call
+from maas_mcp.calls.approval import approve
+from maas_mcp.calls.audit import recording_outcome
+from maas_mcp.calls.audited_call import admit_current
 from maas_mcp.calls.call import CallResult, ToolCall
+from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.host import Host, open_host
-from maas_mcp.calls.limiting import count_machines
+from maas_mcp.calls.limiting import counting_machines
 from maas_mcp.operations.progress import discard_progress
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.policy.configuration import Mode, Policy
 from maas_mcp.policy.limits import Limit
 from maas_mcp.settings import Settings
 
-AUDIT: Final = (audit_call, admit_call)
-LIMITS: Final = (count_machines,)
-STEPS: Final = chain.STEPS
+ALL: Final = chain.run_steps
+RUN: Final = chain._run  # noqa: SLF001 - to measure the steps before it one by one
 ROUNDS: Final = 10
 LINE: Final = 400
 """The length of a line."""
-Steps = tuple[chain.Step, ...]
+Steps = Callable[..., Awaitable[CallResult]]
+"""Runs a call after all steps, or some."""
+
+
+async def nothing(call: ToolCall, run: object = None) -> CallResult:  # noqa: ARG001 - as the chain's own
+    """Run a call without steps."""
+    return await RUN(call)
+
+
+async def judgement(call: ToolCall, run: object = None) -> CallResult:  # noqa: ARG001
+    """Run a call after the policy has judged it."""
+    return await RUN(await approve(await check_policy(call)))
+
+
+async def limits(call: ToolCall, run: object = None) -> CallResult:  # noqa: ARG001
+    """Run a call whose machines are counted."""
+    async with counting_machines(call) as counted:
+        counted.result = await RUN(call)
+    return counted.result
+
+
+async def audit(call: ToolCall, run: object = None) -> CallResult:  # noqa: ARG001
+    """Run a call that the audit records."""
+    async with recording_outcome(call) as recorded:
+        if call.effects.changes:
+            await admit_current(call.tenant.known_username)
+        recorded.result = await RUN(call)
+    return recorded.result
 
 
 class Arguments(BaseModel):
@@ -98,19 +127,19 @@ async def measure(host: Host, tool: AnyTool, steps: Steps, calls: int) -> tuple[
     """
     rounds = []
     for _ in range(ROUNDS):
-        found: dict[Steps, list[float]] = {steps: [], (): []}
+        found: dict[Steps, list[float]] = {steps: [], nothing: []}
         for _ in range(calls // ROUNDS):
             for each, took in found.items():
-                chain.STEPS = each  # type: ignore[misc] # to compare with a chain without steps
+                chain.run_steps = each  # type: ignore[assignment] # some steps only
                 took.append(await seconds(host, tool))
-        rounds.append((median(found[()]) * 1e6, median(found[steps]) * 1e6))
+        rounds.append((median(found[nothing]) * 1e6, median(found[steps]) * 1e6))
     without, took_with = min(rounds)
     return took_with, without
 
 
 async def report(host: Host, tool: AnyTool, parts: Mapping[str, Steps], calls: int) -> None:
     """Measure the calls of a tool, and print them."""
-    took, without = await measure(host, tool, STEPS, calls)
+    took, without = await measure(host, tool, ALL, calls)
     print(f"{tool.name}: {took:.0f} µs, without {without:.0f} µs: {took - without:+.0f} µs", end=" (")
     shown = []
     for name, steps in parts.items():
@@ -120,7 +149,7 @@ async def report(host: Host, tool: AnyTool, parts: Mapping[str, Steps], calls: i
 
 
 class Floor:
-    """The system calls alone with which the audit writes its two lines, as a step of a call."""
+    """The system calls alone with which the audit writes its two lines, before and after a call."""
 
     def __init__(self, directory: Path) -> None:
         self._log_path, self._head_path = str(directory / "floor.jsonl"), str(directory / "floor.jsonl.head")
@@ -128,12 +157,12 @@ class Floor:
         self._head = os.open(self._head_path, os.O_CREAT | os.O_RDWR, 0o600)
         self._line, self._newest = b"x" * LINE, b"x" * HEAD_BYTES
 
-    async def __call__(self, call: ToolCall, following: chain.Next) -> CallResult:
-        """Write a line, pass the call on, and write another line."""
+    async def __call__(self, call: ToolCall, run: object = None) -> CallResult:  # noqa: ARG002
+        """Write a line, run the call, and write another line."""
         if not call.effects.changes:
-            return await following(call)
+            return await RUN(call)
         self._append()
-        result = await following(call)
+        result = await RUN(call)
         self._append()
         return result
 
@@ -152,10 +181,10 @@ async def main(calls: int) -> None:
     tools: list[AnyTool] = [Read(), Change(), CountedChange()]
     with tempfile.TemporaryDirectory() as directory:
         parts: Mapping[str, Steps] = {
-            "judgement": tuple(each for each in STEPS if each not in AUDIT + LIMITS),
-            "limits": LIMITS,
-            "audit": AUDIT,
-            "floor of the audit": (Floor(Path(directory)),),
+            "judgement": judgement,
+            "limits": limits,
+            "audit": audit,
+            "floor of the audit": Floor(Path(directory)),
         }
         settings = Settings(
             maas_url="http://127.0.0.1:9/MAAS",

@@ -1,17 +1,14 @@
-"""The audit's steps of a call: one line before anything is sent to MAAS, and one with the outcome.
-
-The first line is written before the call runs, because a server that is killed afterwards cannot record what it sent.
-"""
+"""The audit's record of a call's outcome."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from maas_mcp.audit.recordable import recordable
 from maas_mcp.calls.audit_log import AuditLog
 from maas_mcp.calls.audited_call import CURRENT, AuditedCall, new_id, recordable_arguments
-from maas_mcp.calls.call import CallResult, ToolCall
+from maas_mcp.calls.call import CallResult, Outcome, ToolCall
 from maas_mcp.calls.telemetry import CANCELLED, UNEXPECTED
 from maas_mcp.errors import (
     AuditUnavailableError,
@@ -28,21 +25,22 @@ from maas_mcp.redaction import HIDDEN
 
 logger = logging.getLogger(__name__)
 
-Next = Callable[[ToolCall], Awaitable[CallResult]]
-
 _FAULTS: Final = (MaasError, AnswersNeededError, OperationCancelledError)
 """Errors of a call that was not admitted, although no rule refused it."""
 
 
-async def audit_call(call: ToolCall, following: Next) -> CallResult:
+@asynccontextmanager
+async def recording_outcome(call: ToolCall) -> AsyncIterator[Outcome]:
     """Record the outcome of a call that may change something. A refused call gets one line."""
+    outcome = Outcome()
     rehearsed = call.rehearsal is not None  # it is a part of a planned call
     if call.host.audit is None or not call.effects.changes or rehearsed:
-        return await following(call)
+        yield outcome
+        return
     record = _record(call, call.host.audit)
     token = CURRENT.set(record)
     try:
-        result = await following(call)
+        yield outcome
     except AuditUnavailableError:
         if record.is_open:  # a request could not be recorded
             await _finish(record, record.end({"outcome": "failed", "code": AuditUnavailableError.code}))
@@ -51,24 +49,9 @@ async def audit_call(call: ToolCall, following: Next) -> CallResult:
         await _finish(record, _recording(record, error, call))
         raise
     else:
-        await _finish(record, record.end(_outcome(result)))
-        return result
+        await _finish(record, record.end(_outcome(outcome.result)))
     finally:
         CURRENT.reset(token)
-
-
-async def admit_call(call: ToolCall, following: Next) -> CallResult:
-    """Record a call that nothing has refused, before it runs.
-
-    Raises:
-        AuditUnavailableError: It cannot be recorded. Nothing was sent to MAAS.
-    """
-    record = CURRENT.get()
-    if record is not None and call.effects.changes and call.rehearsal is None:
-        # The policy may have read the name of the MAAS user in the meantime.
-        record.caller = {**record.caller, "username": call.tenant.known_username}
-        await record.admit()
-    return await following(call)
 
 
 def _record(call: ToolCall, log: AuditLog) -> AuditedCall:

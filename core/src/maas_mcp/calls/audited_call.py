@@ -77,6 +77,21 @@ CURRENT: Final[ContextVar[AuditedCall | None]] = ContextVar("maas_mcp_audited_ca
 """The call for which a task works. Tasks that a call starts inherit it, such as the one that sends a start request."""
 
 
+async def admit_current(username: str | None) -> None:
+    """Record the current call before it runs, because a server that is killed then cannot record it.
+
+    Args:
+        username: The name of the MAAS user. The policy may have read it since the call was received.
+
+    Raises:
+        AuditUnavailableError: It cannot be recorded. Nothing was sent to MAAS.
+    """
+    record = CURRENT.get()
+    if record is not None:
+        record.caller = {**record.caller, "username": username}
+        await record.admit()
+
+
 def recording(log: AuditLog, principal: str) -> BeforeChange:
     """Return a check that records each change of a principal's MAAS client for the call that sends it.
 

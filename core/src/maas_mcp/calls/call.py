@@ -85,3 +85,11 @@ class CallResult:
     """Warnings about an operation's start, one sentence each."""
     plan: Plan | None = None
     """The plan, if the call was only planned."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The outcome of a block that runs a call."""
+
+    result: CallResult = field(init=False)
+    """Set by the block, unless it raises an error."""

@@ -5,21 +5,23 @@ import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 from pydantic import BaseModel
 
 from maas_mcp.calls.approval import approve, fills_in, needs_approval
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, parse_arguments
 from maas_mcp.calls.asking import EarlyAsker
-from maas_mcp.calls.audit import admit_call, audit_call
+from maas_mcp.calls.audit import recording_outcome
+from maas_mcp.calls.audited_call import admit_current
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.caller_access import access_of
 from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.contributed import DeclaredTool, ReadResource
 from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.host import Host
-from maas_mcp.calls.limiting import count_machines
+from maas_mcp.calls.limiting import counting_machines
 from maas_mcp.calls.next_steps import in_region
 from maas_mcp.calls.operation_start import start_and_follow
 from maas_mcp.calls.operations_service import OperationsService
@@ -42,9 +44,6 @@ from maas_mcp.policy.judgement import refused_by
 
 logger = logging.getLogger(__name__)
 
-Next = Callable[[ToolCall], Awaitable[CallResult]]
-Step = Callable[[ToolCall, Next], Awaitable[CallResult]]
-"""Passes a call to the next step, or refuses it with a ``MaasMcpError``."""
 Run = Callable[[ToolCall], Awaitable[CallResult]]
 """Runs after the last step."""
 
@@ -160,53 +159,41 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
 
 
 async def run_steps(call: ToolCall, run: Run | None = None) -> CallResult:
-    """Pass a call through all steps, and then run it."""
-
-    def last(passed: ToolCall) -> Awaitable[CallResult]:
-        return run(passed) if run and passed.rehearsal is None else _run(passed)
-
-    following: Next = last
-    for step in reversed(STEPS):
-        following = _before(step, following)
-    return await following(call)
+    """Check a call by the site's policy, and run it or return its plan. The audit records the outcome."""
+    async with recording_outcome(call) as recorded:
+        judged = await check_policy(call)
+        following = partial(_approve_and_run, run=run)
+        # A call within a planned call is rehearsed with it.
+        recorded.result = await (plan_call(judged, following) if call.options.plan else following(judged))
+    return recorded.result
 
 
-def _before(step: Step, following: Next) -> Next:
-    return lambda call: step(call, following)
-
-
-async def _check_policy(call: ToolCall, following: Next) -> CallResult:
-    """Refuse a call that the site's policy does not allow."""
-    return await following(await check_policy(call))
-
-
-async def _plan(call: ToolCall, following: Next) -> CallResult:
-    """Return a plan if the client requests one. A call within a planned call is rehearsed with it."""
-    return await (plan_call(call, following) if call.options.plan else following(call))
-
-
-async def _approve(call: ToolCall, following: Next) -> CallResult:
-    """Check the plan of a call, or ask the user to confirm it, if the policy requires that.
+async def _approve_and_run(call: ToolCall, run: Run | None) -> CallResult:
+    """Check the plan of a call, or ask the user to confirm it, if the policy requires that. Then run the call.
 
     The call is rehearsed before the question, because its tool may refuse it or need to send nothing.
     """
     if needs_approval(call) and not fills_in(call.tool):
-        rehearsed = await rehearse(call, following, Rehearsal())
+        rehearsed = await rehearse(call, partial(_count_and_run, run=run), Rehearsal())
         if rehearsed is not None:
             return rehearsed
-    return await following(await approve(call))
+    return await _count_and_run(await approve(call), run)
 
 
-STEPS: Final[tuple[Step, ...]] = (audit_call, _check_policy, _plan, _approve, count_machines, admit_call)
-"""From the outermost step to the last one before the tool. The audit has two: the first step records the outcome, and
-the last step admits a call that no other step has refused."""
+async def _count_and_run(call: ToolCall, run: Run | None) -> CallResult:
+    """Run a call that nothing has refused. The policy's limits count its machines, and the audit records it first."""
+    async with counting_machines(call) as counted:
+        if call.effects.changes and call.rehearsal is None:
+            await admit_current(call.tenant.known_username)
+        counted.result = await (run(call) if run and call.rehearsal is None else _run(call))
+    return counted.result
 
 
 async def _run(call: ToolCall) -> CallResult:
     """Run the tool, or start the operation and follow it."""
-    plugin = await call.tenant.plugins.open(call.tool.declared if isinstance(call.tool, DeclaredTool) else call.tool)
     if isinstance(call.tool, LongRunning):
         return await start_and_follow(call)
+    plugin = await call.tenant.plugins.open(call.tool.declared if isinstance(call.tool, DeclaredTool) else call.tool)
     ctx = ToolContext(
         call.maas,
         call.progress,

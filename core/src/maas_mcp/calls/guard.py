@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from maas_mcp.calls.call import ToolCall
-from maas_mcp.calls.limiting import counted_names, counting_limits, read_usage
+from maas_mcp.calls.limits_in_use import counted_names, counting_limits, read_usage
 from maas_mcp.calls.principal import Principal, Scope
 from maas_mcp.errors import InsufficientScopeError, MaasProtocolError, UnknownOperationError
 from maas_mcp.maas.forms import FormValue
