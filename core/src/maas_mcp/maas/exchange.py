@@ -233,7 +233,7 @@ def _create_client(
         raise proxy_error(proxy.variable, proxy.shown, "it is not a URL", urlsplit(region.api_url).hostname or "")
     return _Client(
         auth=None if region.api_key is None else MaasAuth(region.api_key),
-        verify=True if wire else tls_context(region),
+        verify=True if wire else tls_context(region),  # a wire uses no TLS
         headers={"User-Agent": f"maas-mcp/{__version__}", "Accept": "application/json"},
         # The request slots limit the connections; httpx's own pool does not have to.
         limits=httpx.Limits(max_connections=None, keepalive_expiry=_IDLE_CONNECTION),

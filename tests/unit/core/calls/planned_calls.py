@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from maas_mcp.calls.arguments import ClientFeatures
 from maas_mcp.calls.call import CallResult
-from maas_mcp.calls.chain import run_call
+from maas_mcp.calls.chain import Run, run_call
 from maas_mcp.calls.plan import Plan
 from maas_mcp.calls.principal import LOCAL, Principal
 from maas_mcp.operations.progress import discard_progress
@@ -29,6 +29,8 @@ class Caller:
     principal: Principal = LOCAL
     answers: Answers | None = None
     client_name: str = ""
+    run: Run | None = None
+    """Runs after the steps, instead of the tool."""
 
     async def call(self, name: str, /, **arguments: Any) -> CallResult:
         """Call a tool by its name."""
@@ -42,6 +44,7 @@ class Caller:
             sender=lambda _token: discard_progress,
             user=self.answers,
             client=ClientFeatures(name=self.client_name),
+            run=self.run,
         )
 
     async def plan(self, name: str, /, **arguments: Any) -> Plan:

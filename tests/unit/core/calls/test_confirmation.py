@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from maas_mcp.api import Effects, SystemId, Tool, ToolContext
 from maas_mcp.calls import stakes
+from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.confirmation import Consent, ErasingConsent
 from maas_mcp.errors import NotAnsweredError, OperationRefusedError, PlanNeededError, PlanRefusedError
 from maas_mcp.operations.declaring.questions import Question
@@ -71,6 +72,24 @@ async def test_every_call_that_destroys_something_is_confirmed() -> None:
     assert f"node01 ({node}), Deployed, owned by admin" in question.text
     assert "Running workloads are interrupted" in question.text
     assert changes(region)[-1].op == "power_off"
+
+
+async def test_nothing_runs_instead_of_the_tool_before_the_user_has_answered() -> None:
+    region = MaasRegion()
+    node = deployed(region)
+    ran: list[ToolCall] = []
+
+    async def run(call: ToolCall) -> CallResult:
+        ran.append(call)
+        return CallResult(result=None, content=None)
+
+    async with caller(region) as user:
+        user.run = run
+        key, _ = await asked(user, "maas_power_off", system_id=node)
+        assert ran == []
+        await user.answering({key: Consent(proceed=True)}).call("maas_power_off", system_id=node)
+
+    assert [each.rehearsal for each in ran] == [None]
 
 
 async def test_a_call_that_loses_nothing_is_not_confirmed() -> None:
